@@ -1,0 +1,211 @@
+"""From the engine's arrays to what is kept of a recommendation: keys to compare by, and the record that defends it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from app.allocation.engine import ENGINE_VERSION
+from app.allocation.engine.assumptions import RISK_LEVELS, AssumptionSet
+from app.allocation.engine.correlation import Array
+from app.allocation.engine.people import People
+from app.allocation.engine.policy import RISK_CLASSES, SCORES, Policy, risk_class_of
+from app.allocation.engine.portfolios import FrontierCache
+from app.allocation.engine.profile import Limit
+from app.allocation.engine.reasons import reasons_for
+from app.allocation.engine.recommend import Basis, Recommendations, Status, Step, one_step, recommend
+from app.allocation.engine.risk import value_at_risk
+from app.allocation.inputs import Inputs, people_from
+
+NO_PORTFOLIO = "none"
+
+_FRONTIERS = FrontierCache()  # one for the process: frontiers cost milliseconds, portfolios from them nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What the engine says of n customers, with what it was told."""
+
+    policy: Policy
+    assumptions: AssumptionSet
+    inputs: Sequence[Inputs]
+    people: People
+    result: Recommendations
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileSource:
+    """The completed questionnaire that a recommendation rests on."""
+
+    id: UUID
+    questionnaire_version: str
+    questionnaire_digest: str
+    completed_at: datetime
+    valid_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Everything beside the customer that the weights depend on."""
+
+    policy: str
+    policy_digest: str
+    assumptions: int
+    assumptions_digest: str
+    engine: str = ENGINE_VERSION
+
+
+def compute(policy: Policy, assumptions: AssumptionSet, inputs: Sequence[Inputs]) -> Computed:
+    """Recommendations for these customers, in their order: the only way to the engine, also for computing again."""
+    people = people_from(inputs)
+    return Computed(policy, assumptions, inputs, people, recommend(policy, assumptions, people, _FRONTIERS))
+
+
+def inputs_of_record(record: Mapping[str, Any]) -> Inputs:
+    """The inputs that a record was computed from."""
+    kept = dict(record["inputs"])
+    return Inputs(**{**kept, "excluded": tuple(kept["excluded"])})
+
+
+def portfolio_keys(result: Recommendations) -> list[str]:
+    """A text for each customer that names the weights: equal exactly if the weights are equal."""
+    row = result.signature.astype(np.int64) * SCORES + result.score
+    _, first, place = np.unique(row, return_index=True, return_inverse=True)
+    names = [
+        NO_PORTFOLIO
+        if result.status[i] == Status.NO_SUITABLE_PORTFOLIO
+        else " ".join(f"{code}:{weight}" for code, weight in weights_of(result.codes, result.weights[i]).items())
+        for i in first.tolist()
+    ]
+    return [names[i] for i in place.tolist()]
+
+
+def standing_keys(result: Recommendations) -> list[str]:
+    """A text for each customer that names basis, class, level and binding limit."""
+    parts = np.column_stack((result.basis, result.risk_class, result.risk_level, result.limit)).astype(np.int64)
+    _, first, place = np.unique(parts @ np.array([1 << 24, 1 << 16, 1 << 8, 1]), return_index=True, return_inverse=True)
+    names = [
+        f"{basis_of(result, i)} {class_of(result, i)} {level_of(result.risk_level[i])} {limit_of(result, i)}"
+        for i in first.tolist()
+    ]
+    return [names[i] for i in place.tolist()]
+
+
+def basis_of(result: Recommendations, i: int) -> str:
+    """advised or indicative."""
+    return Basis(result.basis[i]).name.lower()
+
+
+def status_of(result: Recommendations, i: int) -> str:
+    """ok or no_suitable_portfolio."""
+    return Status(result.status[i]).name.lower()
+
+
+def class_of(result: Recommendations, i: int) -> str:
+    """C1 to C5."""
+    return RISK_CLASSES[result.risk_class[i] - 1]
+
+
+def level_of(level: int) -> str | None:
+    """R1 to R5, None without a portfolio."""
+    return RISK_LEVELS[level - 1] if level else None
+
+
+def limit_of(result: Recommendations, i: int) -> str:
+    """The code of what keeps the portfolio from taking more risk."""
+    return Limit(result.limit[i]).name.lower()
+
+
+def weights_of(codes: Sequence[str], weights: Array) -> dict[str, str]:
+    """The classes that are held, with their shares as decimal strings; empty without a portfolio."""
+    return {code: f"{weight:.3f}" for code, weight in zip(codes, weights.tolist(), strict=True) if weight > 0}
+
+
+def share(value: float) -> str | None:
+    """A share as decimal string with six places; None for NaN."""
+    return None if value != value else f"{value:.6f}"  # noqa: PLR0124 - NaN differs from itself
+
+
+def records_of(
+    computed: Computed,
+    rows: Sequence[int],
+    profiles: Sequence[ProfileSource | None],
+    customer_versions: Sequence[int | None],
+    versions: Versions,
+    now: datetime,
+) -> list[dict[str, Any]]:
+    """The records of the chosen rows: JSON values that say everything the portfolio follows from, and what it means.
+
+    Value at risk and its conditional mean are those of one year at 95 %, after the stated costs.
+    """
+    result = computed.result
+    reasons = reasons_for(computed.policy, computed.assumptions, computed.people, result, rows)
+    safer, bolder = one_step(result, rows, -1), one_step(result, rows, 1)
+    net = result.expected_return[rows] - result.annual_cost[rows]
+    at_risk, in_tail = (np.round(loss, 6) for loss in value_at_risk(net, result.volatility[rows]))
+    illiquid = result.weights[rows] @ np.array([not c.liquid for c in computed.assumptions.asset_classes])
+    shared = asdict(versions)
+    return [
+        {
+            "computed_at": now.isoformat(),
+            "inputs": asdict(computed.inputs[i]),
+            "customer_version": customer_versions[place],
+            "profile": _profile(profiles[place]),
+            "versions": shared,
+            "score": int(result.score[i]),
+            "value_at_risk": share(at_risk[place]),
+            "conditional_value_at_risk": share(in_tail[place]),
+            "safer": _step(result.codes, safer, place),
+            "bolder": _step(result.codes, bolder, place),
+            "reasons": [{"code": reason.code, "params": dict(reason.params)} for reason in reasons[place]],
+            "warnings": _warnings(result, i, at_risk[place], in_tail[place], illiquid[place]),
+        }
+        for place, i in enumerate(rows)
+    ]
+
+
+def _profile(profile: ProfileSource | None) -> dict[str, Any] | None:
+    if profile is None:
+        return None
+    return {
+        "id": str(profile.id),
+        "questionnaire_version": profile.questionnaire_version,
+        "questionnaire_digest": profile.questionnaire_digest,
+        "completed_at": profile.completed_at.isoformat(),
+        "valid_until": profile.valid_until.isoformat(),
+    }
+
+
+def _step(codes: Sequence[str], step: Step, place: int) -> dict[str, Any] | None:
+    if not step.differs[place]:
+        return None
+    return {
+        "weights": weights_of(codes, step.weights[place]),
+        "expected_return": share(step.expected_return[place]),
+        "volatility": share(step.volatility[place]),
+        "annual_cost": share(step.annual_cost[place]),
+        "risk_class": RISK_CLASSES[int(risk_class_of(step.score[place : place + 1])[0]) - 1],
+        "risk_level": level_of(step.risk_level[place]),
+    }
+
+
+def _warnings(result: Recommendations, i: int, at_risk: float, in_tail: float, illiquid: float) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    if result.basis[i] == Basis.INDICATIVE:
+        found.append({"code": "indicative", "params": {}})
+    if result.status[i] == Status.NO_SUITABLE_PORTFOLIO:
+        return found
+    if _percent(at_risk) > 0:
+        losses = {"value_at_risk": _percent(at_risk), "conditional_value_at_risk": _percent(in_tail)}
+        found.append({"code": "may_lose", "params": losses})
+    if illiquid > 0:
+        found.append({"code": "illiquid", "params": {"share": _percent(illiquid)}})
+    found.append({"code": "not_guaranteed", "params": {}})
+    return found
+
+
+def _percent(value: float) -> float:
+    return round(float(value) * 100, 1)

@@ -1,0 +1,106 @@
+"""Reading customers with Core selects: the columns of the API's shape, and its pages."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, case, func, literal_column, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.customers.models import Customer, ErasedCustomer, ExternalId
+from app.customers.schemas import CustomerQuery
+from app.errors import Problem, not_found
+from app.pagination import decode_cursor, encode_cursor
+
+_EXTERNAL_IDS = (
+    select(func.coalesce(func.array_agg(ExternalId.external_id), literal_column("'{}'::text[]")))
+    .where(ExternalId.customer_id == Customer.id)
+    .correlate(Customer)
+    .scalar_subquery()
+    .label("external_ids")
+)
+_HIDDEN = ("search_text", "suitability_until")
+_COLUMNS = (*(c for c in Customer.__table__.c if c.name not in _HIDDEN), _EXTERNAL_IDS)
+_DUE = timedelta(days=30)
+"""A risk profile is announced as due this long before it ends."""
+
+
+def columns(now: datetime) -> tuple[Any, ...]:
+    """Columns of the API's shape. Suitability depends on the time, so it is not stored."""
+    until = Customer.suitability_until
+    suitability = case((until.is_(None), "none"), (until < now, "expired"), (until < now + _DUE, "due"), else_="valid")
+    return (*_COLUMNS, suitability.label("suitability"))
+
+
+async def read_customer(connection: AsyncConnection, customer_id: UUID, now: datetime) -> dict[str, Any]:
+    """One customer in the API's shape; 404 if unknown, 410 if erased."""
+    row = (await connection.execute(select(*columns(now)).where(Customer.id == customer_id))).mappings().first()
+    if row is not None:
+        return dict(row)
+    await refuse_missing(connection, customer_id)
+    raise not_found("customer")
+
+
+async def refuse_missing(connection: AsyncConnection, customer_id: UUID) -> None:
+    """410 if the customer was erased, 404 if it never was; nothing if it is there."""
+    found = await connection.execute(
+        select(
+            select(Customer.id).where(Customer.id == customer_id).exists(),
+            select(ErasedCustomer.customer_id).where(ErasedCustomer.customer_id == customer_id).exists(),
+        )
+    )
+    present, erased = found.one()
+    if erased:
+        raise Problem("erased", "Nothing personal is left of this customer.")
+    if not present:
+        raise not_found("customer")
+
+
+def _filtered(query: CustomerQuery, now: datetime) -> Select[Any]:
+    found = select(*columns(now))
+    for name in ("stage", "segment", "tier"):
+        wanted: Sequence[str] = getattr(query, name)
+        if wanted:
+            found = found.where(getattr(Customer, name).in_(wanted))
+    for name in ("kind", "owner", "kyc_status", "relationship"):
+        if getattr(query, name) is not None:
+            found = found.where(getattr(Customer, name) == getattr(query, name))
+    if query.tag is not None:
+        found = found.where(Customer.tags.contains([query.tag]))
+    if query.created_from is not None:
+        found = found.where(Customer.created_at >= query.created_from)
+    if query.created_before is not None:
+        found = found.where(Customer.created_at < query.created_before)
+    if query.external_id is not None:
+        found = found.where(Customer.id.in_(_owner_of(query.external_id)))
+    if query.q is not None:
+        pattern = query.q.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        found = found.where(or_(Customer.search_text.like(f"%{pattern}%"), Customer.id.in_(_owner_of(query.q))))
+    return found
+
+
+def _owner_of(external_id: str) -> Select[Any]:
+    return select(ExternalId.customer_id).where(ExternalId.external_id == external_id)
+
+
+async def list_page(
+    connection: AsyncConnection, query: CustomerQuery, now: datetime
+) -> tuple[list[dict[str, Any]], str | None]:
+    """One page of customers and the cursor of the next, by keyset."""
+    descending = query.sort.startswith("-")
+    column = getattr(Customer, query.sort.removeprefix("-"))
+    kind = str if query.sort.endswith("full_name") else datetime
+    key = tuple_(column, Customer.id)
+    found = _filtered(query, now)
+    fingerprint = query.fingerprint("customers")
+    if query.cursor is not None:
+        after = tuple_(*decode_cursor(fingerprint, query.cursor, (kind, UUID)))
+        found = found.where(key < after if descending else key > after)
+    order = (column.desc(), Customer.id.desc()) if descending else (column, Customer.id)
+    rows = (await connection.execute(found.order_by(*order).limit(query.limit + 1))).mappings().all()
+    items = [dict(row) for row in rows[: query.limit]]
+    if len(rows) <= query.limit:
+        return items, None
+    last = items[-1]
+    return items, encode_cursor(fingerprint, last[column.key], last["id"])

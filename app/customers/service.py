@@ -1,0 +1,173 @@
+"""Creating, changing and deleting customers; every function takes a set."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import new_id
+from app.customers.models import Customer, ErasedCustomer, ExternalId
+from app.customers.schemas import ConsentInput, CustomerCreate
+from app.errors import FieldProblem, Problem, invalid
+from app.events import CustomerChange, CustomersCreated, CustomersErased, CustomersUpdated, NewCustomer, publish
+
+FACT_FIELDS = ("kyc_status", "segment", "tier", "birth_on", "contact_verified", "holds", "relationship")
+"""Profile fields that rules may read. Changes of these are recorded as dated internal signals."""
+
+
+async def lock(session: AsyncSession, customer_ids: Sequence[UUID]) -> list[UUID]:
+    """Lock customers in id order, the first lock of every writer; returns those that exist."""
+    found = await session.execute(
+        text("SELECT id FROM customers WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"), {"ids": list(customer_ids)}
+    )
+    return list(found.scalars())
+
+
+def profile_facts(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a profile rules may read, as JSON values."""
+    facts = {name: values[name] for name in FACT_FIELDS if name in values}
+    if facts.get("birth_on") is not None:
+        facts["birth_on"] = facts["birth_on"].isoformat()
+    if "consents" in values:
+        facts["marketing_consent"] = any(c["purpose"] == "marketing" and c["granted"] for c in values["consents"])
+    return facts
+
+
+def _consents(given: Sequence[ConsentInput], now: datetime) -> list[dict[str, Any]]:
+    return [{**c.model_dump(), "at": (c.at or now).isoformat()} for c in given]
+
+
+def _row(item: CustomerCreate, now: datetime, zone: str) -> dict[str, Any]:
+    segment = item.segment or ("small_business" if item.kind == "business" else "mass")
+    return {
+        **item.model_dump(exclude={"consents", "external_ids", "playbook_mode"}),
+        "id": new_id(),
+        "segment": segment,
+        "time_zone": item.time_zone or zone,
+        "consents": _consents(item.consents, now),
+        "stage": item.stage or "prospect",
+        "stage_entered_at": now,
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+async def create_customers(
+    session: AsyncSession, items: Sequence[CustomerCreate], now: datetime, *, zone: str, silent: bool = False
+) -> list[UUID]:
+    """Create customers in the order given; returns their ids.
+
+    An external id that is taken, or named twice, refuses the whole set (409). `silent` keeps the creations out of the
+    webhooks (imports).
+    """
+    rows = [_row(item, now, zone) for item in items]
+    await session.execute(insert(Customer), rows)
+    wanted = [(external, row["id"]) for item, row in zip(items, rows, strict=True) for external in item.external_ids]
+    await _claim_external_ids(session, wanted)
+    publish(
+        session,
+        CustomersCreated(
+            now,
+            tuple(
+                NewCustomer(
+                    row["id"],
+                    tuple(item.external_ids),
+                    row["stage"],
+                    item.playbook_mode or "full",
+                    profile_facts(row),
+                    silent,
+                )
+                for item, row in zip(items, rows, strict=True)
+            ),
+        ),
+    )
+    return [row["id"] for row in rows]
+
+
+async def _claim_external_ids(session: AsyncSession, wanted: Sequence[tuple[str, UUID]]) -> None:
+    if not wanted:
+        return
+    ordered = sorted(wanted)
+    claimed = await session.execute(
+        text(
+            "INSERT INTO customer_external_ids (external_id, customer_id)"
+            " SELECT * FROM unnest(CAST(:externals AS text[]), CAST(:owners AS uuid[]))"
+            " ON CONFLICT DO NOTHING RETURNING external_id"
+        ),
+        {"externals": [external for external, _ in ordered], "owners": [owner for _, owner in ordered]},
+    )
+    if len(claimed.all()) < len(ordered):
+        raise Problem(
+            "external_id_taken",
+            errors=[FieldProblem(pointer="/external_ids", code="taken", detail="Belongs to another customer.")],
+        )
+
+
+async def patch_customer(session: AsyncSession, customer: Customer, changes: Mapping[str, Any], now: datetime) -> None:
+    """Apply a merge patch to a locked customer, raise its version, and tell of it. An empty change does nothing."""
+    values = dict(changes)
+    if "attributes" in values:
+        merged = {**customer.attributes, **values["attributes"]}
+        values["attributes"] = {key: value for key, value in merged.items() if value is not None}
+    if "consents" in values:
+        given = _consents([ConsentInput.model_validate(c) for c in values["consents"]], now)
+        kept = {(c["channel"], c["purpose"]): c for c in customer.consents}
+        values["consents"] = list((kept | {(c["channel"], c["purpose"]): c for c in given}).values())
+    if customer.kind == "business" and values.get("segment", "small_business") != "small_business":
+        raise invalid("/segment", "not_for_business", "A business belongs to the segment small_business.")
+    external_ids = values.pop("external_ids", None)
+    changed = {name: value for name, value in values.items() if getattr(customer, name) != value}
+    if external_ids is not None and await _replace_external_ids(session, customer.id, external_ids):
+        changed["external_ids"] = external_ids
+    if not changed:
+        return
+    for name, value in changed.items():
+        if name != "external_ids":
+            setattr(customer, name, value)
+    customer.updated_at = now
+    customer.version += 1
+    await session.flush()
+    facts = profile_facts(changed)
+    publish(session, CustomersUpdated(now, (CustomerChange(customer.id, tuple(changed), facts),)))
+
+
+async def _replace_external_ids(session: AsyncSession, customer_id: UUID, wanted: list[str]) -> bool:
+    """Make `wanted` the external ids of a customer; returns whether that was a change."""
+    held = set(
+        (await session.scalars(select(ExternalId.external_id).where(ExternalId.customer_id == customer_id))).all()
+    )
+    if held == set(wanted):
+        return False
+    await session.execute(
+        delete(ExternalId).where(ExternalId.customer_id == customer_id, ExternalId.external_id.not_in(wanted))
+    )
+    await _claim_external_ids(session, [(external, customer_id) for external in wanted if external not in held])
+    return True
+
+
+async def erase_customers(session: AsyncSession, customer_ids: Sequence[UUID], now: datetime) -> None:
+    """Delete locked customers and every row that names them; what remains is that they existed."""
+    await session.execute(insert(ErasedCustomer), [{"customer_id": i, "erased_at": now} for i in customer_ids])
+    # Told first: the event's sequence comes from a counter that goes with the customer.
+    publish(session, CustomersErased(now, tuple(customer_ids)))
+    await session.execute(delete(Customer).where(Customer.id.in_(customer_ids)))
+
+
+async def set_profile(session: AsyncSession, values: Mapping[UUID, Mapping[str, Any]], now: datetime) -> None:
+    """Write profile fields that follow from signals (KYC, suitability, relationship) on locked customers.
+
+    Raises versions and tells of the change, without facts: the signal that caused it is already recorded.
+    """
+    by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for customer_id, changed in values.items():
+        row = {"id": customer_id, "updated_at": now, **changed}
+        by_columns.setdefault(tuple(sorted(changed)), []).append(row)
+    for rows in by_columns.values():
+        await session.execute(update(Customer), rows)
+    await session.execute(
+        text("UPDATE customers SET version = version + 1 WHERE id = ANY(:ids)"), {"ids": list(values)}
+    )
+    publish(session, CustomersUpdated(now, tuple(CustomerChange(i, tuple(sorted(v)), {}) for i, v in values.items())))

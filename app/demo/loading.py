@@ -1,0 +1,269 @@
+"""Feeds customers and their signals through the real path, under a shifted clock.
+
+Time goes in steps of whole local days. In each step the customers who arrive are created at the midnight with which
+their day begins; then the signals of the step are recorded, as an institution that sends them in the evening would; then
+time acts: evaluations that are due, actions that are due, and tasks that have been on a list for `TASKS_TAKE` are
+completed. The clock of all this is the last moment of the step, so that what falls due at the midnight after it finds
+the whole step known.
+
+Feeding again adds nothing. Customers are known by their external id, signals by source and id. Steps before the last
+signal received are over; the one in which it came is done again, which finishes what a killed process began.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from app.config import Settings
+from app.customers.schemas import CustomerCreate
+from app.customers.service import create_customers
+from app.db import Database
+from app.demo.shapes import DemoCustomer, DemoSignal
+from app.lifecycle.parking import Offered
+from app.lifecycle.service import record_signals
+from app.lifecycle.sweeps import BATCH as EVALUATED_AT_ONCE
+from app.lifecycle.sweeps import evaluate_due
+from app.playbooks.performing import run_due
+from app.playbooks.worklist import complete_listed
+
+BATCH = 1_000
+"""Signals in one transaction: as many as one request may send."""
+CREATED_AT_ONCE = 500
+TASKS_TAKE = timedelta(days=30)
+"""How long a task stays on its list before somebody does it: the list shows what was due in the last month."""
+TASKS_AT_ONCE = 500
+TASKS_EVERY = 7
+"""Days between two times that tasks are completed."""
+ACTOR = "demo"
+_MOMENT = timedelta(microseconds=1)
+
+
+@dataclass(slots=True)
+class Fed:
+    """What feeding added. `actions` counts those that became due, `completed` the tasks among them that were done."""
+
+    customers: int = 0
+    signals: int = 0
+    transitions: int = 0
+    actions: int = 0
+    completed: int = 0
+
+
+class Stopped(Exception):
+    """Feeding was asked to stop before its end."""
+
+
+class SignalRefused(ValueError):
+    """A signal of sample data was not accepted; the message names it and says why."""
+
+
+Beside = Callable[[AsyncSession, Sequence[DemoSignal], datetime], Awaitable[None]]
+"""What else happens in the transaction of a batch of signals, after them; `now` is the shifted clock."""
+
+OnStep = Callable[[date, Fed], None]
+"""Told after each step: the first day that is not over yet, and what was added so far."""
+
+
+async def feed(
+    database: Database,
+    settings: Settings,
+    customers: Sequence[DemoCustomer],
+    signals: Sequence[DemoSignal],
+    *,
+    until: date,
+    step_days: int = 1,
+    attributes: Mapping[str, str] | None = None,
+    beside: Beside | None = None,
+    on_step: OnStep | None = None,
+    stop: asyncio.Event | None = None,
+) -> Fed:
+    """Let customers and signals happen, day by day, up to the midnight with which `until` begins.
+
+    Both may come in any order; what happens on `until` or later is left out. `attributes` are given to every customer.
+
+    Raises:
+        SignalRefused: the service did not accept a signal, or knows no customer for it.
+        Stopped: `stop` was set; what was committed stays, and feeding again goes on from there.
+    """
+    coming = await _coming(database, customers, signals, until, step_days, settings.tz)
+    added = Fed()
+    for step in coming:
+        if stop is not None and stop.is_set():
+            raise Stopped
+        now = _midnight(step.end, settings.tz) - _MOMENT
+        await _create(database, settings, step.customers, attributes or {}, added)
+        for at in range(0, len(step.signals), BATCH):
+            await _record(database, settings, step.signals[at : at + BATCH], now, added, beside)
+        await _let_time_act(database, settings, now, added)
+        if step.end >= until or step.end.toordinal() % TASKS_EVERY < step_days:
+            await _complete_tasks(database, now, added)
+        if on_step is not None:
+            on_step(step.end, added)
+    return added
+
+
+@asynccontextmanager
+async def as_one(database: Database) -> AsyncIterator[Database]:
+    """A database whose transactions become one, that commits when the block ends.
+
+    Nobody sees a customer whose clock still stands in the past, which sweeps beside it would drag into the present; and
+    a killed process leaves nothing. It holds its locks to the end, so feed it new customers only.
+    """
+    assert isinstance(database.writer, AsyncEngine)
+    async with database.writer.begin() as connection:
+        yield Database(connection, connection, database.reactions)
+
+
+@dataclass(slots=True)
+class _Step:
+    """What has not happened yet of some days, the last of which is the day before `end`."""
+
+    end: date
+    customers: list[DemoCustomer] = field(default_factory=list)
+    signals: list[DemoSignal] = field(default_factory=list)
+
+
+async def _coming(
+    database: Database,
+    customers: Sequence[DemoCustomer],
+    signals: Sequence[DemoSignal],
+    until: date,
+    step_days: int,
+    zone: ZoneInfo,
+) -> list[_Step]:
+    """All steps that are not over, in order of time, with what the database does not know yet."""
+    known = await _known_customers(database, customers)
+    received = await _received(database, signals)
+    new = [(c.created_on, c) for c in customers if c.external_id not in known and c.created_on < until]
+    days = {moment: moment.astimezone(zone).date() for moment in {s.occurred_at for s in signals}}
+    sent = [(days[s.occurred_at], s) for s in signals if (s.source, s.source_event_id) not in received]
+    begun = [moment.astimezone(zone).date() for moment in received.values()]
+    first = min([*(day for day, _ in new), *(day for day, _ in sent), *([max(begun)] if begun else [])], default=until)
+    count = -(-(until - first).days // step_days)
+    steps = [_Step(min(first + timedelta(days=step_days * (i + 1)), until)) for i in range(count)]
+    for arrival, customer in sorted(new, key=lambda pair: pair[0]):
+        steps[(arrival - first).days // step_days].customers.append(customer)
+    for day, signal in sorted(sent, key=lambda pair: (pair[1].occurred_at, pair[1].source_event_id)):
+        if day < until:
+            steps[(day - first).days // step_days].signals.append(signal)
+    return steps
+
+
+async def _known_customers(database: Database, customers: Sequence[DemoCustomer]) -> set[str]:
+    async with database.read() as connection:
+        found = await connection.execute(
+            text("SELECT external_id FROM customer_external_ids WHERE external_id = ANY(:ids)"),
+            {"ids": [c.external_id for c in customers]},
+        )
+        return set(found.scalars())
+
+
+async def _received(database: Database, signals: Sequence[DemoSignal]) -> dict[tuple[str, str], datetime]:
+    """Which of these signals the database has, and when it received them."""
+    async with database.read() as connection:
+        found = await connection.execute(
+            text(
+                "SELECT k.source, k.source_event_id, k.received_at FROM signal_keys k JOIN"
+                " unnest(CAST(:sources AS text[]), CAST(:events AS text[])) AS s(source, event)"
+                " ON k.source = s.source AND k.source_event_id = s.event"
+            ),
+            {"sources": [s.source for s in signals], "events": [s.source_event_id for s in signals]},
+        )
+        return {(row.source, row.source_event_id): row.received_at for row in found}
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    """The moment, in UTC, with which a local day begins."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+async def _create(
+    database: Database, settings: Settings, customers: list[DemoCustomer], attributes: Mapping[str, str], added: Fed
+) -> None:
+    """Create the customers of a step, each when their day begins."""
+    for day, arriving in groupby(customers, key=lambda c: c.created_on):
+        items = [_item(customer, attributes) for customer in arriving]
+        for at in range(0, len(items), CREATED_AT_ONCE):
+            async with database.transaction() as session:
+                await create_customers(
+                    session, items[at : at + CREATED_AT_ONCE], _midnight(day, settings.tz), zone=settings.zone
+                )
+        added.customers += len(items)
+
+
+def _item(customer: DemoCustomer, attributes: Mapping[str, str]) -> CustomerCreate:
+    """What a request that creates this customer would say."""
+    return CustomerCreate.model_validate(
+        {
+            "kind": customer.kind,
+            "full_name": customer.full_name,
+            "email": customer.email,
+            "phone": customer.phone,
+            "contact_verified": customer.email is not None or customer.phone is not None,
+            "birth_on": customer.birth_on,
+            "segment": customer.segment,
+            "tier": customer.tier,
+            "country": customer.country,
+            "language": customer.language,
+            "time_zone": customer.time_zone,
+            "external_ids": [customer.external_id],
+            "owner": customer.owner,
+            "tags": customer.tags,
+            "attributes": attributes,
+            "consents": [{**consent, "source": ACTOR} for consent in customer.consents],
+            "kyc_status": customer.kyc_status,
+        }
+    )
+
+
+async def _record(
+    database: Database,
+    settings: Settings,
+    batch: Sequence[DemoSignal],
+    now: datetime,
+    added: Fed,
+    beside: Beside | None,
+) -> None:
+    """One batch of signals, in one transaction."""
+    offered = [
+        Offered(None, s.external_id, s.source, s.source_event_id, s.type, s.occurred_at, s.payload) for s in batch
+    ]
+    async with database.transaction() as session:
+        outcomes, changes = await record_signals(session, offered, now, settings.tz)
+        for signal, outcome in zip(batch, outcomes, strict=True):
+            if outcome.status not in ("accepted", "duplicate"):
+                raise SignalRefused(f"{signal.source} {signal.source_event_id}: {outcome.status}: {outcome.detail}")
+        if beside is not None:
+            await beside(session, batch, now)
+    added.signals += sum(outcome.status == "accepted" for outcome in outcomes)
+    added.transitions += len(changes)
+
+
+async def _let_time_act(database: Database, settings: Settings, now: datetime, added: Fed) -> None:
+    """Evaluate and do whatever is due at `now`, until nothing is."""
+    count = EVALUATED_AT_ONCE
+    while count == EVALUATED_AT_ONCE:
+        async with database.transaction() as session:
+            count, changes = await evaluate_due(session, now, settings.tz)
+        added.transitions += len(changes)
+    count = 1
+    while count:
+        async with database.transaction() as session:
+            count = await run_due(session, now)
+        added.actions += count
+
+
+async def _complete_tasks(database: Database, now: datetime, added: Fed) -> None:
+    """Complete the tasks that have been on a list for `TASKS_TAKE`."""
+    count = TASKS_AT_ONCE
+    while count == TASKS_AT_ONCE:
+        async with database.transaction() as session:
+            count = await complete_listed(session, now - TASKS_TAKE, now, outcome="done", by=ACTOR, limit=TASKS_AT_ONCE)
+        added.completed += count

@@ -1,0 +1,149 @@
+"""What every route may ask for: the unit of work, a reading connection, the time, ETags, and its problem responses."""
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import datetime
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Depends, Header, Request, Response
+from fastapi.routing import APIRoute
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from app.config import Settings
+from app.db import Database
+from app.errors import CODES, FieldProblem, Problem, ProblemDocument
+
+
+def get_database(request: Request) -> Database:
+    """The database of this process."""
+    database: Database = request.app.state.database
+    return database
+
+
+def get_settings(request: Request) -> Settings:
+    """The settings of this process."""
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+def get_now(request: Request) -> datetime:
+    """The `now` of this request; read once."""
+    if not hasattr(request.state, "now"):
+        request.state.now = request.app.state.clock()
+    now: datetime = request.state.now
+    return now
+
+
+async def _session(database: Annotated[Database, Depends(get_database)]) -> AsyncIterator[AsyncSession]:
+    async with database.transaction() as session:
+        yield session
+
+
+async def _reader(database: Annotated[Database, Depends(get_database)]) -> AsyncIterator[AsyncConnection]:
+    async with database.read() as connection:
+        yield connection
+
+
+# scope="function": the commit happens before the response is sent. With FastAPI's default scope the client would read
+# 200 and the commit could still fail.
+SessionDep = Annotated[AsyncSession, Depends(_session, scope="function")]
+ReadDep = Annotated[AsyncConnection, Depends(_reader, scope="function")]
+DatabaseDep = Annotated[Database, Depends(get_database)]
+SettingsDep = Annotated[Settings, Depends(get_settings)]
+NowDep = Annotated[datetime, Depends(get_now)]
+IfMatch = Annotated[str | None, Header(max_length=200, description="ETag of the version that the change is based on")]
+IfNoneMatch = Annotated[str | None, Header(max_length=1000, description="Answer 304 if the ETag is still this one")]
+
+
+def to_json(value: Any) -> bytes:
+    """JSON of rows as they come from the database. FastAPI's own encoder costs more than the query.
+
+    Times are written in UTC with Z; decimals and the driver's UUIDs as strings.
+    """
+    return orjson.dumps(value, default=str, option=orjson.OPT_UTC_Z)
+
+
+def etag(version: int | str) -> str:
+    """Strong entity tag of a version."""
+    return f'"{version}"'
+
+
+def require_match(if_match: str | None, version: int | str) -> None:
+    """428 without `If-Match`, 412 if it does not name the present version."""
+    if if_match is None:
+        raise Problem("precondition_required", "Send If-Match with the ETag that you read.")
+    if if_match.strip() != "*" and etag(version) not in [tag.strip() for tag in if_match.split(",")]:
+        raise Problem("stale", "Read the resource again and repeat the change.", headers={"ETag": etag(version)})
+
+
+def unchanged(if_none_match: str | None, version: int | str) -> bool:
+    """Whether a conditional GET may be answered 304."""
+    return if_none_match is not None and (
+        if_none_match.strip() == "*" or etag(version) in [tag.strip() for tag in if_none_match.split(",")]
+    )
+
+
+def problems(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """The `responses=` of a route: its own problem codes and those that every route may answer."""
+    by_status: dict[int, list[str]] = {}
+    for code in dict.fromkeys(("unauthenticated", "forbidden", "invalid", "internal", *codes)):
+        by_status.setdefault(CODES[code].status, []).append(code)
+    return {
+        status: {
+            "description": ", ".join(f"`{code}`: {CODES[code].en}" for code in listed),
+            "model": ProblemDocument,
+            "content": {"application/problem+json": {}},
+        }
+        for status, listed in sorted(by_status.items())
+    }
+
+
+def _find_nul(value: Any, pointer: str) -> str | None:
+    """Pointer to the first string with a NUL character, which PostgreSQL cannot store, or None."""
+    if isinstance(value, str):
+        return pointer if "\x00" in value else None
+    children: Any = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        found = pointer if isinstance(key, str) and "\x00" in key else _find_nul(child, f"{pointer}/{key}")
+        if found is not None:
+            return found
+    return None
+
+
+def parse_json(body: bytes) -> Any:
+    """Strict JSON: no NaN, no lone surrogates, no absurd depth (400); no NUL characters (422)."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Problem("malformed_json", f"Line {error.lineno}, column {error.colno}.") from error
+    if b"\\u0000" in body:
+        pointer = _find_nul(parsed, "")
+        if pointer is not None:
+            raise Problem("invalid", errors=[FieldProblem(pointer=pointer, code="nul", detail="Contains U+0000.")])
+    return parsed
+
+
+_JSON_TYPES = ("application/json", "application/merge-patch+json")
+
+
+class StrictRoute(APIRoute):
+    """A route that reads its JSON body with `parse_json`, once, before FastAPI validates it; no NUL in the query."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap FastAPI's handler."""
+        handler = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            if b"%00" in request.scope["query_string"]:
+                nul = next((n for n, v in request.query_params.multi_items() if "\x00" in n + v), "query")
+                raise Problem("invalid", errors=[FieldProblem(pointer=nul, code="nul", detail="Contains U+0000.")])
+            if self.body_field is not None:
+                body = await request.body()
+                kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+                if body and kind not in _JSON_TYPES and not kind.startswith("multipart/"):
+                    raise Problem("unsupported_media_type", "Send application/json.")
+                if body and kind in _JSON_TYPES:
+                    request._json = parse_json(body)  # noqa: SLF001 - Starlette's own cache of the parsed body
+            return await handler(request)
+
+        return strict

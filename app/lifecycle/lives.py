@@ -1,0 +1,95 @@
+"""How a life in the institution begins, how its profile is noted, and how people move it by hand."""
+
+from datetime import datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import new_id
+from app.errors import Problem, invalid
+from app.events import CustomersCreated, CustomersUpdated, NewCustomer, StageChange, StagesChanged, publish
+from app.lifecycle.loading import load
+from app.lifecycle.models import LifecycleState, StageInterval
+from app.lifecycle.parking import unpark
+from app.lifecycle.policies import current_policy
+from app.lifecycle.policy import Policy
+from app.lifecycle.rules import entry_now
+from app.lifecycle.saving import Step, save_steps
+from app.lifecycle.service import record_internal, record_signals
+
+
+async def start(session: AsyncSession, event: CustomersCreated, zone: ZoneInfo) -> None:
+    """Begin the lives of new customers: first interval, state, profile as signals, parked signals replayed."""
+    policy = await current_policy(session)
+    changes = [_beginning(customer, policy, event.at) for customer in event.customers]
+    await session.execute(
+        insert(StageInterval),
+        [
+            {"id": c.interval_id, "customer_id": c.customer_id, "stage": c.to_stage, "cycle": 1, "entered_at": event.at}
+            for c in changes
+        ],
+    )
+    await session.execute(
+        insert(LifecycleState),
+        [
+            {"customer_id": c.customer_id, "interval_id": c.interval_id, "policy_version": policy.version}
+            for c in changes
+        ],
+    )
+    publish(session, StagesChanged(event.at, tuple(changes)))
+    facts = {c.customer_id: ("profile_changed", dict(c.facts)) for c in event.customers}
+    await record_internal(session, facts, event.at, zone)
+    waiting = await unpark(session, [external for c in event.customers for external in c.external_ids])
+    if waiting:
+        await record_signals(session, waiting, event.at, zone)
+
+
+def _beginning(customer: NewCustomer, policy: Policy, now: datetime) -> StageChange:
+    return StageChange(
+        customer_id=customer.customer_id,
+        transition_id=None,
+        interval_id=new_id(),
+        sequence=0,
+        from_stage=None,
+        to_stage=customer.stage,
+        kind="created",
+        rule_id=None,
+        policy_version=policy.version,
+        reason=None,
+        actor="created",
+        facts={},
+        effective_at=now,
+        playbook_mode=customer.playbook_mode,
+    )
+
+
+async def note_profiles(session: AsyncSession, event: CustomersUpdated, zone: ZoneInfo) -> None:
+    """Record profile edits that rules may read as dated signals, so that every input of a decision has its time."""
+    facts = {c.customer_id: ("profile_changed", dict(c.facts)) for c in event.changes if c.facts}
+    await record_internal(session, facts, event.at, zone)
+
+
+async def move_by_hand(
+    session: AsyncSession, customer_id: UUID, to: str, reason: str, actor: str, now: datetime, zone: ZoneInfo
+) -> StageChange:
+    """Move one locked customer against or ahead of the rules, and pin the stage. 409 with blockers if it cannot be."""
+    policy = await current_policy(session)
+    [one] = await load(session, [customer_id], now, zone)
+    state = one.subject.known.state
+    blockers: list[dict[str, object]] = []
+    allowed = sorted(policy.edges(state.stage, state.stage_before))
+    if to == state.stage:
+        blockers.append({"code": "same_stage", "stage": to})
+    elif to not in allowed:
+        blockers.append({"code": "no_edge", "from": state.stage, "to": to, "allowed": allowed})
+    if "deceased" in (one.subject.known.marks.get("holds", (0, 0, []))[2] or []):
+        blockers.append({"code": "hold", "hold": "deceased"})
+    if blockers:
+        raise Problem("transition_not_allowed", "See blockers for what stands in the way.", blockers=blockers)
+    if not reason.strip():
+        raise invalid("/reason", "blank", "A reason is needed.")
+    step = Step(one, to, "manual", None, reason, actor, {}, entry_now(one.subject), now)
+    [change] = await save_steps(session, [step], policy.version, now, pin=True)
+    return change

@@ -1,0 +1,163 @@
+"""Loads what `decide` needs for a set of customers, in four statements however many they are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from app.lifecycle.ledger import BALANCE_PAST, PAST, Known, State, Totals
+from app.lifecycle.rules import RETURNS_BEFORE_FREEZE, Subject
+from app.lifecycle.stages import EPOCH_ORDINAL
+
+Executor = AsyncSession | AsyncConnection
+
+_EPOCH = "DATE '2000-01-01'"
+
+_HEADS = text(f"""
+SELECT c.id, c.version, c.stage, c.stage_entered_at, c.cycle, s.last_trial_ended_at, c.holds <> '{{}}' AS held, c.pin::text AS pin,
+       c.pin ->> 'until' AS pinned_until,
+       s.interval_id, s.transition_sequence, s.policy_version, s.stage_before, s.entered_by, s.last_automatic_at,
+       s.entry::text AS entry, s.recent::text AS recent, s.confirming::text AS confirming, s.attrition_score,
+       s.score_reasons, s.next_evaluation_at,
+       (c.stage_entered_at AT TIME ZONE :zone)::date - {_EPOCH} AS entered_day,
+       (s.last_trial_ended_at AT TIME ZONE :zone)::date - {_EPOCH} AS trial_day,
+       (t.inflow * 10000)::bigint AS inflow, (t.outflow * 10000)::bigint AS outflow, t.trades,
+       t.first_funded_on - {_EPOCH} AS first_funded_day, (f.inflow * 10000)::bigint AS first_funded,
+       t.last_active_on - {_EPOCH} AS last_active_day, t.since_on - {_EPOCH} AS since_day
+FROM customers c
+JOIN lifecycle_state s ON s.customer_id = c.id
+LEFT JOIN customer_totals t ON t.customer_id = c.id
+LEFT JOIN customer_day f ON f.customer_id = c.id AND f.day = t.first_funded_on
+WHERE c.id = ANY(:ids) ORDER BY c.id
+""")
+
+_DAYS = text(f"""
+SELECT customer_id, array_agg(day - {_EPOCH}), array_agg((inflow * 10000)::bigint),
+       array_agg((outflow * 10000)::bigint), array_agg(deposits), array_agg(trades), array_agg(logins),
+       array_agg(activity)
+FROM customer_day WHERE customer_id = ANY(:ids) AND day > {_EPOCH} + CAST(:since AS integer) GROUP BY customer_id
+""")
+
+_ACCOUNTS = text(f"""
+SELECT a.customer_id, (b.balance * 10000)::bigint AS base, h.days, h.balances
+FROM customer_accounts a
+LEFT JOIN LATERAL (
+    SELECT balance FROM account_day d WHERE d.customer_id = a.customer_id AND d.account = a.account
+      AND d.day <= {_EPOCH} + CAST(:since AS integer) ORDER BY d.day DESC LIMIT 1
+) b ON true
+LEFT JOIN LATERAL (
+    SELECT array_agg(day - {_EPOCH}) AS days, array_agg((balance * 10000)::bigint) AS balances FROM account_day d
+    WHERE d.customer_id = a.customer_id AND d.account = a.account AND d.day > {_EPOCH} + CAST(:since AS integer)
+) h ON true
+WHERE a.customer_id = ANY(:ids)
+""")
+
+_MARKS = text(f"""
+SELECT customer_id,
+       jsonb_object_agg(name, jsonb_build_array(day - {_EPOCH}, extract(epoch FROM occurred_at), value))::text
+FROM customer_fact WHERE customer_id = ANY(:ids) GROUP BY customer_id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A subject with the moment it is judged at and the row it came from.
+
+    `unbound_at`: when a pin or a freeze ends, None if there is none.
+    """
+
+    subject: Subject
+    at: datetime
+    row: Any
+    unbound_at: datetime | None
+
+
+def local_day(moment: datetime, zone: ZoneInfo) -> int:
+    """Number of the local day of a moment."""
+    return moment.astimezone(zone).toordinal() - EPOCH_ORDINAL
+
+
+def midnight(day: int, zone: ZoneInfo) -> datetime:
+    """The moment, in UTC, at which a local day begins."""
+    return datetime.fromordinal(day + EPOCH_ORDINAL).replace(tzinfo=zone).astimezone(UTC)
+
+
+async def load(
+    executor: Executor, customer_ids: Sequence[UUID], at: Mapping[UUID, datetime] | datetime, zone: ZoneInfo
+) -> list[Loaded]:
+    """The customers that exist, in id order, each as known at its moment."""
+    ids = list(customer_ids)
+    moments = at if isinstance(at, Mapping) else dict.fromkeys(ids, at)
+    first_day = min((local_day(moment, zone) for moment in set(moments.values())), default=0)
+    heads = (await executor.execute(_HEADS, {"ids": ids, "zone": zone.key})).all()
+    days = await executor.execute(_DAYS, {"ids": ids, "since": first_day - PAST})
+    by_day = {row[0]: row[1:] for row in days}
+    accounts: dict[UUID, list[tuple[int | None, Sequence[int], Sequence[int]]]] = {}
+    for row in await executor.execute(_ACCOUNTS, {"ids": ids, "since": first_day - BALANCE_PAST}):
+        accounts.setdefault(row.customer_id, []).append((row.base, row.days or (), row.balances or ()))
+    marks = {row[0]: orjson.loads(row[1]) for row in await executor.execute(_MARKS, {"ids": ids})}
+    return [
+        _loaded(row, moments[row.id], zone, by_day.get(row.id, ()), accounts.get(row.id, ()), marks.get(row.id, {}))
+        for row in heads
+    ]
+
+
+def _loaded(row: Any, at: datetime, zone: ZoneInfo, days: Any, accounts: Any, marks: Any) -> Loaded:
+    today = local_day(at, zone)
+    recent = orjson.loads(row.recent)
+    known = Known(
+        today=today,
+        now=at.timestamp(),
+        state=State(
+            stage=row.stage,
+            entered_day=row.entered_day,
+            entered_at=row.stage_entered_at.timestamp(),
+            stage_before=row.stage_before,
+            entered_by=row.entered_by,
+            last_trial_ended_day=row.trial_day,
+            entry=orjson.loads(row.entry),
+            recent=recent,
+        ),
+        totals=Totals(
+            inflow=row.inflow or 0,
+            outflow=row.outflow or 0,
+            trades=row.trades or 0,
+            first_funded_day=row.first_funded_day,
+            first_funded=row.first_funded or 0,
+            last_active_day=row.last_active_day,
+            since_day=row.since_day,
+        ),
+        days=days,
+        accounts=accounts,
+        marks=marks,
+    )
+    ends = _bound_until(row, recent, today, at, zone)
+    last = row.last_automatic_at
+    return Loaded(
+        Subject(
+            known=known,
+            bound=row.held or ends is not None,
+            confirming=orjson.loads(row.confirming),
+            last_automatic_at=None if last is None else last.timestamp(),
+        ),
+        at,
+        row,
+        ends,
+    )
+
+
+def _bound_until(row: Any, recent: Any, today: int, at: datetime, zone: ZoneInfo) -> datetime | None:
+    """When the rules apply again: after a pin, and after the freeze that three returns within 60 days bring."""
+    ends = []
+    if row.pinned_until is not None:
+        ends.append(datetime.fromisoformat(row.pinned_until))
+    fresh = sorted(day for day, _ in recent if today - day <= 60)
+    if len(fresh) >= RETURNS_BEFORE_FREEZE:
+        ends.append(midnight(fresh[-RETURNS_BEFORE_FREEZE] + 61, zone))
+    return min((end for end in ends if end > at), default=None)

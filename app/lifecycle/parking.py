@@ -1,0 +1,60 @@
+"""Signals as they are sent, and those that wait for their customer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import delete, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.lifecycle.models import ParkedSignal
+
+PARKED_FOR = timedelta(hours=72)
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A signal as it was sent: of a customer by id or by external id."""
+
+    customer_id: UUID | None
+    external_id: str | None
+    source: str
+    source_event_id: str
+    type: str
+    occurred_at: datetime
+    payload: dict[str, Any]
+
+
+async def park(session: AsyncSession, signals: Sequence[Offered], now: datetime) -> None:
+    """Keep signals of external ids that nobody has yet; a repetition changes nothing."""
+    if signals:
+        await session.execute(
+            text(
+                "INSERT INTO parked_signals (source, source_event_id, external_id, type, occurred_at, payload, expires_at)"
+                " SELECT s, e, x, t, o, p::jsonb, :until FROM unnest(CAST(:sources AS text[]), CAST(:events AS text[]),"
+                " CAST(:externals AS text[]), CAST(:types AS text[]), CAST(:times AS timestamptz[]),"
+                " CAST(:payloads AS text[])) AS v(s, e, x, t, o, p) ON CONFLICT DO NOTHING"
+            ),
+            {
+                "until": now + PARKED_FOR,
+                "sources": [s.source for s in signals],
+                "events": [s.source_event_id for s in signals],
+                "externals": [s.external_id for s in signals],
+                "types": [s.type for s in signals],
+                "times": [s.occurred_at for s in signals],
+                "payloads": [orjson.dumps(s.payload).decode() for s in signals],
+            },
+        )
+
+
+async def unpark(session: AsyncSession, external_ids: Sequence[str]) -> list[Offered]:
+    """Take the signals that waited for these external ids."""
+    if not external_ids:
+        return []
+    rows = await session.scalars(
+        delete(ParkedSignal).where(ParkedSignal.external_id.in_(external_ids)).returning(ParkedSignal)
+    )
+    return [Offered(None, r.external_id, r.source, r.source_event_id, r.type, r.occurred_at, r.payload) for r in rows]

@@ -1,0 +1,69 @@
+"""Versions of the policy: the shipped ones, and the one in force."""
+
+from datetime import datetime
+from hashlib import blake2b
+from importlib.resources import files
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from app.errors import Problem
+from app.lifecycle.models import LifecyclePolicy
+from app.lifecycle.policy import Policy, parse_policy
+
+SHIPPED = ("wealth", "retail_bank")
+
+# Parsed policies by version and digest of their document; published ones never change.
+_parsed: dict[tuple[int, str], Policy] = {}
+
+
+def shipped_document(name: str) -> dict[str, Any]:
+    """The document of a shipped policy."""
+    found: dict[str, Any] = orjson.loads(files("app.lifecycle").joinpath("data", f"{name}.json").read_bytes())
+    return found
+
+
+def digest(document: dict[str, Any]) -> str:
+    """Identity of a document."""
+    return blake2b(orjson.dumps(document, option=orjson.OPT_SORT_KEYS), digest_size=12).hexdigest()
+
+
+async def ensure_policy(session: AsyncSession, name: str, now: datetime) -> None:
+    """Publish the shipped policy `name` as version 1 in a database that has no policy yet."""
+    document = shipped_document(name)
+    parse_policy(document, 1)
+    await session.execute(
+        insert(LifecyclePolicy)
+        .values(
+            version=1,
+            name=name,
+            status="published",
+            body=document,
+            digest=digest(document),
+            created_at=now,
+            published_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+async def current_policy(executor: AsyncSession | AsyncConnection) -> Policy:
+    """The policy in force: the published one with the highest version."""
+    head = (
+        await executor.execute(
+            select(LifecyclePolicy.version, LifecyclePolicy.digest)
+            .where(LifecyclePolicy.status == "published")
+            .order_by(LifecyclePolicy.version.desc())
+            .limit(1)
+        )
+    ).first()
+    if head is None:
+        raise Problem("unavailable", "No lifecycle policy is published yet.")
+    key = (head.version, head.digest)
+    if key not in _parsed:
+        body = await executor.execute(select(LifecyclePolicy.body).where(LifecyclePolicy.version == head.version))
+        _parsed[key] = parse_policy(body.scalar_one(), head.version)
+    return _parsed[key]

@@ -1,0 +1,265 @@
+"""The shape of every public event: what receivers are sent, what the feed lists, what clients are generated from.
+
+`app.events` says what happened and renders `data`; the models here say what that means. A test renders every event and
+holds it against its model.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import FastAPI, Header
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypeAliasType
+
+from app.events import PUBLIC_TYPES
+
+Stage = Literal["prospect", "trial", "growth", "mature", "decline"]
+EventId = Annotated[
+    str, Field(pattern=r"^evt_[0-9a-f]{32}$", max_length=36, description="Stable: repeats of an event carry it too")
+]
+
+
+class CustomerEventData(BaseModel):
+    """What every event about a customer says."""
+
+    customer_id: UUID = Field(description="The customer it is about")
+    sequence: int = Field(
+        ge=1, description="Number of the event among all of this customer: orders them and shows gaps"
+    )
+
+
+class EventEnvelope(BaseModel):
+    """What every event is wrapped in."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    id: EventId
+    timestamp: datetime = Field(description="When it happened (UTC)")
+
+
+class CustomerCreatedData(CustomerEventData):
+    """Where the customer starts."""
+
+    stage: Stage = Field(description="The stage the customer starts in")
+
+
+class CustomerCreatedEvent(EventEnvelope):
+    """A customer was created or imported."""
+
+    type: Literal["customer.created"]
+    data: CustomerCreatedData
+
+
+class CustomerUpdatedData(CustomerEventData):
+    """Which fields of the profile changed, without their values."""
+
+    fields: list[Annotated[str, Field(max_length=100)]] = Field(description="Names of the fields that changed")
+
+
+class CustomerUpdatedEvent(EventEnvelope):
+    """Fields of a customer's profile changed."""
+
+    type: Literal["customer.updated"]
+    data: CustomerUpdatedData
+
+
+class CustomerErasedData(CustomerEventData):
+    """Nothing but who it was."""
+
+
+class CustomerErasedEvent(EventEnvelope):
+    """A customer was deleted."""
+
+    type: Literal["customer.erased"]
+    data: CustomerErasedData
+
+
+class StageChangedData(CustomerEventData):
+    """One transition."""
+
+    transition_id: UUID
+    transition_sequence: int = Field(ge=1, description="Number of the transition among those of the customer")
+    from_: Stage = Field(alias="from", description="The stage left")
+    to: Stage = Field(description="The stage entered")
+    kind: str = Field(max_length=50, description="automatic, manual, import, merge or correction")
+    rule_id: str | None = Field(description="The rule that moved the customer; null if none did")
+    policy_version: int = Field(ge=1, description="Version of the rules in force")
+
+
+class StageChangedEvent(EventEnvelope):
+    """A customer moved from one stage to another."""
+
+    type: Literal["lifecycle.stage_changed"]
+    data: StageChangedData
+
+
+class ActionData(CustomerEventData):
+    """One action, as far as others may know it."""
+
+    action_id: UUID
+    key: str = Field(description="Which action of the playbook")
+    kind: str = Field(description="message, task, survey, offer, review …")
+    reason: str | None = Field(description="Stable code of the reason, where there is one")
+    channel: str | None = Field(description="How the customer is reached, where that applies")
+
+
+class ActionDueEvent(EventEnvelope):
+    """An action is due that the institution's own provider performs."""
+
+    type: Literal["action.due"]
+    data: ActionData
+
+
+class ActionDoneEvent(EventEnvelope):
+    """An action was carried out."""
+
+    type: Literal["action.done"]
+    data: ActionData
+
+
+class ActionSkippedEvent(EventEnvelope):
+    """An action was not carried out."""
+
+    type: Literal["action.skipped"]
+    data: ActionData
+
+
+class RecommendationCreatedData(CustomerEventData):
+    """A recommended portfolio, without its weights."""
+
+    recommendation_id: UUID
+    basis: Literal["advised", "indicative"] = Field(description="Whether a valid risk profile stands behind it")
+    risk_class: str | None = Field(description="C1 to C5, of the customer")
+    risk_level: str | None = Field(description="R1 to R5, of the portfolio")
+
+
+class RecommendationCreatedEvent(EventEnvelope):
+    """A customer has a new recommended portfolio."""
+
+    type: Literal["recommendation.created"]
+    data: RecommendationCreatedData
+
+
+class RecommendationAcceptedData(CustomerEventData):
+    """The portfolio accepted."""
+
+    recommendation_id: UUID
+
+
+class RecommendationAcceptedEvent(EventEnvelope):
+    """A customer accepted the recommended portfolio."""
+
+    type: Literal["recommendation.accepted"]
+    data: RecommendationAcceptedData
+
+
+class EndpointDisabledData(BaseModel):
+    """The endpoint, and why."""
+
+    endpoint_id: UUID
+    reason: str = Field(description="owner: by request; gone: it answered 410; failing: every attempt failed for days")
+
+
+class EndpointDisabledEvent(EventEnvelope):
+    """A webhook endpoint was switched off."""
+
+    type: Literal["endpoint.disabled"]
+    data: EndpointDisabledData
+
+
+class EndpointTestData(BaseModel):
+    """The endpoint that is tested."""
+
+    endpoint_id: UUID
+
+
+class EndpointTestEvent(EventEnvelope):
+    """A test, asked for by the owner of the endpoint."""
+
+    type: Literal["endpoint.test"]
+    data: EndpointTestData
+
+
+FeedEvent = TypeAliasType(
+    "FeedEvent",
+    Annotated[
+        CustomerCreatedEvent
+        | CustomerUpdatedEvent
+        | CustomerErasedEvent
+        | StageChangedEvent
+        | ActionDueEvent
+        | ActionDoneEvent
+        | ActionSkippedEvent
+        | RecommendationCreatedEvent
+        | RecommendationAcceptedEvent
+        | EndpointDisabledEvent,
+        Field(discriminator="type"),
+    ],
+)
+"""Any event of the feed, told apart by `type`."""
+
+MODELS: dict[str, type[EventEnvelope]] = {
+    model.model_fields["type"].annotation.__args__[0]: model  # type: ignore[union-attr]
+    for model in EventEnvelope.__subclasses__()
+}
+"""The model of each public type."""
+
+
+def matching(patterns: Sequence[str]) -> list[str]:
+    """The public types that `patterns` name: exact names, `lifecycle.*` for a group, `*` for everything."""
+    return [name for name in PUBLIC_TYPES if any(_matches(pattern, name) for pattern in patterns)]
+
+
+def unknown_patterns(patterns: Sequence[str]) -> list[int]:
+    """Places of those patterns that no public type matches."""
+    return [i for i, pattern in enumerate(patterns) if not matching([pattern])]
+
+
+def _matches(pattern: str, name: str) -> bool:
+    return pattern in ("*", name) or (pattern.endswith(".*") and name.startswith(pattern[:-1]))
+
+
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    "2XX": {
+        "description": "Received. Answer within 15 seconds and work afterwards; "
+        "the first 4 KiB of the body are kept for the owner to read."
+    },
+    "3XX": {"description": "A failure: redirects are never followed."},
+    "4XX": {"description": "A failure, tried again later. `410` disables the endpoint. `Retry-After` is honoured."},
+    "5XX": {"description": "A failure, tried again later. `Retry-After` is honoured."},
+}
+
+
+def document_webhooks(app: FastAPI) -> None:
+    """Declare every public event in the `webhooks` section of the OpenAPI document of `app`."""
+    for name, description in PUBLIC_TYPES.items():
+        app.webhooks.add_api_route(
+            name,
+            _receiver_of(MODELS[name]),
+            methods=["POST"],
+            operation_id="on_" + name.replace(".", "_"),
+            summary=description,
+            description=f"{description} Signed after Standard Webhooks 1.0.0; verify before you believe it.",
+            tags=["Webhooks"],
+            status_code=204,
+            response_description="Received.",
+            responses=_ANSWERS,
+        )
+
+
+def _receiver_of(model: type[EventEnvelope]) -> Any:
+    """A function with the signature of a receiver of `model`: never called, only documented."""
+
+    def receive(
+        body: Any,
+        webhook_id: Annotated[str, Header(max_length=36, description="Id of the event; the same on every retry")],
+        webhook_timestamp: Annotated[str, Header(max_length=20, description="Unix seconds of the attempt")],
+        webhook_signature: Annotated[
+            str, Header(max_length=1000, description="`v1,` and base64 of HMAC-SHA256 over `id.timestamp.body`")
+        ],
+    ) -> None: ...
+
+    receive.__annotations__["body"] = model
+    return receive
