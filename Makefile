@@ -29,7 +29,7 @@ test: .venv/.dev ## everything, under ten minutes: lint, types, import rules, Do
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/hadolint Dockerfile
-	@$(BIN)/pytest -q -n auto --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 evidence: .venv/.dev ## the tests that take long or need the shared data
 	@$(BIN)/pytest -m evidence --durations=10 $(ARGS)

@@ -76,10 +76,10 @@ def _embedded(settings: Settings, data: Path | None) -> Iterator[tuple[Settings,
         yield found, _secret(settings, folder)
 
 
-def _address(settings: Settings, data: Path | None) -> tuple[str, str]:
-    """Address and secret of a database that is running already, set or embedded."""
+def _url(settings: Settings, data: Path | None) -> str:
+    """Address of a database that is running already, set or embedded."""
     if settings.database_url is not None:
-        return settings.database_url, _secret(settings, None)
+        return settings.database_url
     from app.embedded_postgres import EmbeddedPostgresError, running_url
 
     folder = _data_dir(settings, data)
@@ -89,7 +89,13 @@ def _address(settings: Settings, data: Path | None) -> tuple[str, str]:
         raise click.ClickException(str(error)) from error
     if url is None:
         raise click.ClickException(f"No embedded server is running in {folder}; start one with `stagefolio run`.")
-    return url, _secret(settings, folder)
+    return url
+
+
+def _address(settings: Settings, data: Path | None) -> tuple[str, str]:
+    """Address and secret of a database that is running already."""
+    folder = None if settings.database_url is not None else _data_dir(settings, data)
+    return _url(settings, data), _secret(settings, folder)
 
 
 def _configure(settings: Settings) -> None:
@@ -150,8 +156,7 @@ def work() -> None:
 
     settings = Settings()
     _configure(settings)
-    url, _ = _address(settings, None)
-    asyncio.run(run_worker(settings.model_copy(update={"database_url": url})))
+    asyncio.run(run_worker(settings.model_copy(update={"database_url": _url(settings, None)})))
 
 
 @main.command()
@@ -179,7 +184,7 @@ def db() -> None:
 @_DATA
 def db_url(data: Path | None) -> None:
     """Print the address of the running embedded server, or DATABASE_URL."""
-    click.echo(_address(Settings(), data)[0])
+    click.echo(_url(Settings(), data))
 
 
 @main.group()

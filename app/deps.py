@@ -1,4 +1,7 @@
-"""What every route may ask for: the unit of work, a reading connection, the time, ETags, and its problem responses."""
+"""What every route may ask for: the unit of work, a reading connection, the time, ETags, and its problem responses.
+
+Dependencies are coroutines even where they await nothing: FastAPI sends plain functions through a thread each.
+"""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import datetime
@@ -14,19 +17,19 @@ from app.db import Database
 from app.errors import CODES, FieldProblem, Problem, ProblemDocument
 
 
-def get_database(request: Request) -> Database:
+async def get_database(request: Request) -> Database:
     """The database of this process."""
     database: Database = request.app.state.database
     return database
 
 
-def get_settings(request: Request) -> Settings:
+async def get_settings(request: Request) -> Settings:
     """The settings of this process."""
     settings: Settings = request.app.state.settings
     return settings
 
 
-def get_now(request: Request) -> datetime:
+async def get_now(request: Request) -> datetime:
     """The `now` of this request; read once."""
     if not hasattr(request.state, "now"):
         request.state.now = request.app.state.clock()

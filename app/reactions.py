@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from app.allocation import service as allocation
 from app.config import Settings
 from app.db import Reactions
 from app.events import (
@@ -26,14 +27,17 @@ def reactions(settings: Settings) -> Reactions:
 
     begin_life = partial(lives.start, zone=zone)
     note_profile = partial(lives.note_profiles, zone=zone)
+    note_suitability = partial(lives.note_suitability, zone=zone)
+    note_acceptance = partial(lives.note_acceptance, zone=zone)
     return {
-        CustomersCreated: (event_log.append, begin_life),
-        CustomersUpdated: (event_log.append, note_profile),
+        CustomersCreated: (event_log.append, begin_life, allocation.recommend_to_new),
+        CustomersUpdated: (event_log.append, note_profile, allocation.recommend_after_edit),
         CustomersErased: (event_log.append,),
-        StagesChanged: (event_log.append, playbooks.plan_actions),
+        StagesChanged: (event_log.append, playbooks.plan_actions, allocation.recommend_after_stage),
         ActionsFinished: (event_log.append,),
-        RiskProfilesCompleted: (),
+        # The stage first: it may change with the profile, and the portfolio follows from both.
+        RiskProfilesCompleted: (note_suitability, allocation.recommend_after_profile),
         RecommendationsCreated: (event_log.append,),
-        RecommendationsAccepted: (event_log.append,),
+        RecommendationsAccepted: (event_log.append, note_acceptance),
         EndpointDisabled: (event_log.append,),
     }

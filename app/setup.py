@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from app.allocation.assumptions_store import ensure_assumptions
 from app.config import Settings
 from app.db import Database
 from app.lifecycle.policies import ensure_policy
@@ -13,3 +14,4 @@ async def ensure_defaults(database: Database, settings: Settings, now: datetime)
     async with database.transaction() as session:
         await ensure_policy(session, settings.lifecycle_policy, now)
         await ensure_default_playbook(session, now)
+        await ensure_assumptions(session, now)

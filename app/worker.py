@@ -15,8 +15,8 @@ import asyncpg
 from pgqueuer import PgQueuer
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
 from pgqueuer.models import Job
-from pgqueuer.types import QueueExecutionMode
 
+from app.allocation import service as _allocation
 from app.clock import Clock, utc_now
 from app.config import Settings
 from app.db import Database
@@ -32,7 +32,10 @@ log = logging.getLogger("app.worker")
 EVERY = 1.0
 """Seconds between two calls of a sweep: how late a lost wake-up can make anything."""
 
-_REGISTERED = (_lifecycle, _playbooks, _delivery)  # imported so that their jobs and sweeps are known
+DEAD_AFTER = timedelta(seconds=10)
+"""A worker that gave no sign for so long is taken for dead and its jobs are picked up by another."""
+
+_REGISTERED = (_lifecycle, _allocation, _playbooks, _delivery)  # imported so that their jobs and sweeps are known
 
 
 async def work(settings: Settings, stop: asyncio.Event, clock: Clock = utc_now) -> None:
@@ -40,44 +43,53 @@ async def work(settings: Settings, stop: asyncio.Event, clock: Clock = utc_now) 
     assert settings.database_url is not None
     database = Database.connect(settings.database_url, reactions(settings), pool_size=settings.pool_size)
     http = http_session(settings)
-    worker = Worker(database, settings, clock, http)
-    pool = await asyncpg.create_pool(
-        settings.database_url,
+    pool = await _queue_pool(settings.database_url)
+    try:
+        await _run(Worker(database, settings, clock, http), pool, stop)
+    finally:
+        await http.close()
+        await database.close()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(pool.close(), 5)
+
+
+async def _queue_pool(url: str) -> "asyncpg.Pool[Any]":
+    """Connections of the job engine; one of them is held by each listener."""
+    return await asyncpg.create_pool(
+        url,
         min_size=2,
         max_size=6,
         # A generic plan for the dequeue query is chosen once while the table is empty, and is bad for ever after.
         server_settings={"plan_cache_mode": "force_custom_plan", "jit": "off", "application_name": "stagefolio-worker"},
     )
+
+
+async def _run(worker: Worker, pool: "asyncpg.Pool[Any]", stop: asyncio.Event) -> None:
     wakeups = {name: asyncio.Event() for name in SWEEPS}
-    queue = _queue(pool, worker, settings.worker_concurrency)
-    tasks = [
-        asyncio.create_task(
-            queue.run(
-                dequeue_timeout=timedelta(seconds=EVERY),
-                batch_size=max(1, settings.worker_concurrency // 2),
-                max_concurrent_tasks=settings.worker_concurrency,
-                mode=QueueExecutionMode.continuous,
-                heartbeat_timeout=timedelta(seconds=30),
-            )
-        ),
-        asyncio.create_task(_listen(pool, wakeups)),
+    concurrency = worker.settings.worker_concurrency
+    queue = _queue(pool, worker, concurrency)
+    jobs = queue.run(
+        dequeue_timeout=timedelta(seconds=EVERY),
+        batch_size=concurrency // 2,
+        max_concurrent_tasks=concurrency,
+        heartbeat_timeout=DEAD_AFTER,
+    )
+    finishing = [
+        asyncio.create_task(jobs),
         *(asyncio.create_task(_sweep(name, SWEEPS[name], worker, wakeups[name], stop)) for name in SWEEPS),
     ]
+    listening = asyncio.create_task(_listen(pool, wakeups))
     log.info("worker ready")
     try:
-        await _until(stop, tasks)
+        await _until(stop, [*finishing, listening])
     finally:
         queue.shutdown.set()
         for wakeup in wakeups.values():
             wakeup.set()
-        _, late = await asyncio.wait([tasks[0], *tasks[2:]], timeout=20)
-        for task in (*late, tasks[1]):
+        _, late = await asyncio.wait(finishing, timeout=20)
+        for task in (*late, listening):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await http.close()
-        await database.close()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(pool.close(), 5)
+        await asyncio.gather(*finishing, listening, return_exceptions=True)
 
 
 async def _until(stop: asyncio.Event, tasks: list[asyncio.Task[Any]]) -> None:

@@ -6,8 +6,10 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import asyncpg
@@ -30,14 +32,17 @@ ROUNDS = 7
 
 def bare() -> FastAPI:
     """The floor: one route, one select by primary key over an asyncpg pool, orjson."""
-    app = FastAPI()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        url = os.environ["DATABASE_URL"]
+        async with asyncpg.create_pool(url, min_size=CONCURRENCY, max_size=CONCURRENCY) as app.state.pool:
+            yield
+
+    app = FastAPI(lifespan=lifespan)
 
     @app.get("/v1/customers/{customer_id}")
-    async def read(customer_id: str) -> Response:
-        if not hasattr(app.state, "pool"):
-            app.state.pool = await asyncpg.create_pool(
-                os.environ["DATABASE_URL"], min_size=CONCURRENCY, max_size=CONCURRENCY
-            )
+    async def read(customer_id: UUID) -> Response:
         row = await app.state.pool.fetchrow("SELECT * FROM customers WHERE id = $1", customer_id)
         return Response(orjson.dumps(dict(row), default=str), media_type="application/json")
 
@@ -75,7 +80,7 @@ async def _round(http: aiohttp.ClientSession, port: int, ids: Sequence[Any], key
             url = f"http://127.0.0.1:{port}/v1/customers/{queue.pop()}"
             async with http.get(url, headers={"Authorization": f"Bearer {key}"}) as answer:
                 await answer.read()
-                assert answer.status == 200
+                assert answer.status == 200, f"{url}: {answer.status}"
 
     begun = time.perf_counter()
     await asyncio.gather(*(drain() for _ in range(CONCURRENCY)))

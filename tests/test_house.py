@@ -142,6 +142,13 @@ def test_every_command_is_documented():
     assert [name for name in known if name not in page("operations.md")] == []
 
 
+def test_every_sweep_and_job_of_the_worker_is_documented():
+    from app import worker  # importing it registers them
+
+    known = {*worker.SWEEPS, *worker.HANDLERS}
+    assert set(re.findall(r"^\| `([a-z_]+)` \| (?:sweep|job) \|", page("architecture.md"), re.MULTILINE)) == known
+
+
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_links_between_pages_lead_somewhere(path):
     targets = re.findall(r"\]\(([^)\s]+)\)", path.read_text())

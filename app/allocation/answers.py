@@ -32,7 +32,9 @@ async def accept(session: AsyncSession, chosen: Mapping[UUID, UUID], now: dateti
         return
     parameters = {"ids": [row.id for row in new], "customers": [row.customer_id for row in new], "now": now}
     await session.execute(
-        text("UPDATE recommendations SET state = 'superseded' WHERE customer_id = ANY(:customers) AND state = 'accepted'"),
+        text(
+            "UPDATE recommendations SET state = 'superseded' WHERE customer_id = ANY(:customers) AND state = 'accepted'"
+        ),
         parameters,
     )
     await session.execute(

@@ -1,7 +1,7 @@
 """From the engine's arrays to what is kept of a recommendation: keys to compare by, and the record that defends it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,6 +21,7 @@ from app.allocation.engine.risk import value_at_risk
 from app.allocation.inputs import Inputs, people_from
 
 NO_PORTFOLIO = "none"
+_INPUT_FIELDS = tuple(f.name for f in fields(Inputs))
 
 _FRONTIERS = FrontierCache()  # one for the process: frontiers cost milliseconds, portfolios from them nothing
 
@@ -143,7 +144,7 @@ def records_of(
     """
     result = computed.result
     reasons = reasons_for(computed.policy, computed.assumptions, computed.people, result, rows)
-    safer, bolder = one_step(result, rows, -1), one_step(result, rows, 1)
+    safer, bolder = _steps(result.codes, one_step(result, rows, -1)), _steps(result.codes, one_step(result, rows, 1))
     net = result.expected_return[rows] - result.annual_cost[rows]
     at_risk, in_tail = (np.round(loss, 6) for loss in value_at_risk(net, result.volatility[rows]))
     illiquid = result.weights[rows] @ np.array([not c.liquid for c in computed.assumptions.asset_classes])
@@ -151,15 +152,15 @@ def records_of(
     return [
         {
             "computed_at": now.isoformat(),
-            "inputs": asdict(computed.inputs[i]),
+            "inputs": {name: getattr(computed.inputs[i], name) for name in _INPUT_FIELDS},
             "customer_version": customer_versions[place],
             "profile": _profile(profiles[place]),
             "versions": shared,
             "score": int(result.score[i]),
             "value_at_risk": share(at_risk[place]),
             "conditional_value_at_risk": share(in_tail[place]),
-            "safer": _step(result.codes, safer, place),
-            "bolder": _step(result.codes, bolder, place),
+            "safer": safer[place],
+            "bolder": bolder[place],
             "reasons": [{"code": reason.code, "params": dict(reason.params)} for reason in reasons[place]],
             "warnings": _warnings(result, i, at_risk[place], in_tail[place], illiquid[place]),
         }
@@ -179,17 +180,22 @@ def _profile(profile: ProfileSource | None) -> dict[str, Any] | None:
     }
 
 
-def _step(codes: Sequence[str], step: Step, place: int) -> dict[str, Any] | None:
-    if not step.differs[place]:
-        return None
-    return {
-        "weights": weights_of(codes, step.weights[place]),
-        "expected_return": share(step.expected_return[place]),
-        "volatility": share(step.volatility[place]),
-        "annual_cost": share(step.annual_cost[place]),
-        "risk_class": RISK_CLASSES[int(risk_class_of(step.score[place : place + 1])[0]) - 1],
-        "risk_level": level_of(step.risk_level[place]),
-    }
+def _steps(codes: Sequence[str], step: Step) -> list[dict[str, Any] | None]:
+    columns = (step.expected_return, step.volatility, step.annual_cost, risk_class_of(step.score), step.risk_level)
+    figures = zip(step.differs.tolist(), step.weights, *(column.tolist() for column in columns), strict=True)
+    return [
+        {
+            "weights": weights_of(codes, weights),
+            "expected_return": share(expected_return),
+            "volatility": share(volatility),
+            "annual_cost": share(annual_cost),
+            "risk_class": RISK_CLASSES[risk_class - 1],
+            "risk_level": level_of(risk_level),
+        }
+        if differs
+        else None
+        for differs, weights, expected_return, volatility, annual_cost, risk_class, risk_level in figures
+    ]
 
 
 def _warnings(result: Recommendations, i: int, at_risk: float, in_tail: float, illiquid: float) -> list[dict[str, Any]]:

@@ -85,36 +85,36 @@ async def save_drafts(
 
     A proposal that nobody answered is superseded; an accepted portfolio stays in force until the new one is accepted.
     """
-    customers = [d.customer_id for d in drafts]
-    await session.execute(_SUPERSEDE, {"customers": customers})
+    owned = {"ids": [d.id for d in drafts], "customers": [d.customer_id for d in drafts]}
+    await session.execute(_SUPERSEDE, {"customers": owned["customers"]})
+    shown = _columns(result, rows)
+    documents = {"records": [orjson.dumps(record).decode() for record in records]}
+    former = {"supersedes": [d.former for d in drafts]}
     await session.execute(
-        _INSERT,
-        {
-            "now": now,
-            "assumptions": assumption_version,
-            "ids": [d.id for d in drafts],
-            "customers": customers,
-            "bases": [basis_of(result, i) for i in rows],
-            "statuses": [status_of(result, i) for i in rows],
-            "weights": [orjson.dumps(weights_of(result.codes, result.weights[i])).decode() for i in rows],
-            "returns": [share(x) for x in result.expected_return[rows].tolist()],
-            "volatilities": [share(x) for x in result.volatility[rows].tolist()],
-            "costs": [share(x) for x in result.annual_cost[rows].tolist()],
-            "classes": [class_of(result, i) for i in rows],
-            "levels": [level_of(result.risk_level[i]) for i in rows],
-            "limits": [limit_of(result, i) for i in rows],
-            "records": [orjson.dumps(record).decode() for record in records],
-            "supersedes": [d.former for d in drafts],
-        },
+        _INSERT, {"now": now, "assumptions": assumption_version, **owned, **shown, **documents, **former}
     )
     await session.execute(
         _POINT,
         {
-            "customers": customers,
-            "ids": [d.id for d in drafts],
+            **owned,
             "portfolios": [d.portfolio for d in drafts],
             "standings": [d.standing for d in drafts],
             "profiles": [d.profile_until for d in drafts],
             "reviews": [d.review_at for d in drafts],
         },
     )
+
+
+def _columns(result: Recommendations, rows: Sequence[int]) -> dict[str, list[Any]]:
+    """What the engine said of the chosen rows, as columns of `recommendations`."""
+    return {
+        "bases": [basis_of(result, i) for i in rows],
+        "statuses": [status_of(result, i) for i in rows],
+        "weights": [orjson.dumps(weights_of(result.codes, result.weights[i])).decode() for i in rows],
+        "returns": [share(x) for x in result.expected_return[rows].tolist()],
+        "volatilities": [share(x) for x in result.volatility[rows].tolist()],
+        "costs": [share(x) for x in result.annual_cost[rows].tolist()],
+        "classes": [class_of(result, i) for i in rows],
+        "levels": [level_of(result.risk_level[i]) for i in rows],
+        "limits": [limit_of(result, i) for i in rows],
+    }

@@ -151,9 +151,8 @@ async def _replace_external_ids(session: AsyncSession, customer_id: UUID, wanted
 async def erase_customers(session: AsyncSession, customer_ids: Sequence[UUID], now: datetime) -> None:
     """Delete locked customers and every row that names them; what remains is that they existed."""
     await session.execute(insert(ErasedCustomer), [{"customer_id": i, "erased_at": now} for i in customer_ids])
-    # Told first: the event's sequence comes from a counter that goes with the customer.
-    publish(session, CustomersErased(now, tuple(customer_ids)))
     await session.execute(delete(Customer).where(Customer.id.in_(customer_ids)))
+    publish(session, CustomersErased(now, tuple(customer_ids)))
 
 
 async def set_profile(session: AsyncSession, values: Mapping[UUID, Mapping[str, Any]], now: datetime) -> None:

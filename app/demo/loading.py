@@ -1,7 +1,7 @@
 """Feeds customers and their signals through the real path, under a shifted clock.
 
-Time goes in steps of whole local days. In each step the customers who arrive are created at the midnight with which
-their day begins; then the signals of the step are recorded, as an institution that sends them in the evening would; then
+Time goes in steps of whole local days. The customers who arrive in a step are created at the midnight with which it
+begins; then the signals of the step are recorded, as an institution that sends them in the evening would; then
 time acts: evaluations that are due, actions that are due, and tasks that have been on a list for `TASKS_TAKE` are
 completed. The clock of all this is the last moment of the step, so that what falls due at the midnight after it finds
 the whole step known.
@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
@@ -30,6 +29,7 @@ from app.lifecycle.parking import Offered
 from app.lifecycle.service import record_signals
 from app.lifecycle.sweeps import BATCH as EVALUATED_AT_ONCE
 from app.lifecycle.sweeps import evaluate_due
+from app.playbooks.performing import BATCH as PERFORMED_AT_ONCE
 from app.playbooks.performing import run_due
 from app.playbooks.worklist import complete_listed
 
@@ -39,7 +39,7 @@ CREATED_AT_ONCE = 500
 TASKS_TAKE = timedelta(days=30)
 """How long a task stays on its list before somebody does it: the list shows what was due in the last month."""
 TASKS_AT_ONCE = 500
-TASKS_EVERY = 7
+TASKS_EVERY = 28
 """Days between two times that tasks are completed."""
 ACTOR = "demo"
 _MOMENT = timedelta(microseconds=1)
@@ -98,10 +98,10 @@ async def feed(
         if stop is not None and stop.is_set():
             raise Stopped
         now = _midnight(step.end, settings.tz) - _MOMENT
-        await _create(database, settings, step.customers, attributes or {}, added)
-        for at in range(0, len(step.signals), BATCH):
+        await _create(database, settings, step, attributes or {}, added)
+        for at in range(0, max(len(step.signals), 1), BATCH):
             await _record(database, settings, step.signals[at : at + BATCH], now, added, beside)
-        await _let_time_act(database, settings, now, added)
+        await _do_what_is_due(database, now, added)
         if step.end >= until or step.end.toordinal() % TASKS_EVERY < step_days:
             await _complete_tasks(database, now, added)
         if on_step is not None:
@@ -123,8 +123,9 @@ async def as_one(database: Database) -> AsyncIterator[Database]:
 
 @dataclass(slots=True)
 class _Step:
-    """What has not happened yet of some days, the last of which is the day before `end`."""
+    """What has not happened yet of the days from `first` to the day before `end`."""
 
+    first: date
     end: date
     customers: list[DemoCustomer] = field(default_factory=list)
     signals: list[DemoSignal] = field(default_factory=list)
@@ -147,7 +148,8 @@ async def _coming(
     begun = [moment.astimezone(zone).date() for moment in received.values()]
     first = min([*(day for day, _ in new), *(day for day, _ in sent), *([max(begun)] if begun else [])], default=until)
     count = -(-(until - first).days // step_days)
-    steps = [_Step(min(first + timedelta(days=step_days * (i + 1)), until)) for i in range(count)]
+    begins = [first + timedelta(days=step_days * i) for i in range(count)]
+    steps = [_Step(day, min(day + timedelta(days=step_days), until)) for day in begins]
     for arrival, customer in sorted(new, key=lambda pair: pair[0]):
         steps[(arrival - first).days // step_days].customers.append(customer)
     for day, signal in sorted(sent, key=lambda pair: (pair[1].occurred_at, pair[1].source_event_id)):
@@ -185,16 +187,13 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
 
 
 async def _create(
-    database: Database, settings: Settings, customers: list[DemoCustomer], attributes: Mapping[str, str], added: Fed
+    database: Database, settings: Settings, step: _Step, attributes: Mapping[str, str], added: Fed
 ) -> None:
-    """Create the customers of a step, each when their day begins."""
-    for day, arriving in groupby(customers, key=lambda c: c.created_on):
-        items = [_item(customer, attributes) for customer in arriving]
-        for at in range(0, len(items), CREATED_AT_ONCE):
-            async with database.transaction() as session:
-                await create_customers(
-                    session, items[at : at + CREATED_AT_ONCE], _midnight(day, settings.tz), zone=settings.zone
-                )
+    """Create the customers who arrive in a step, when it begins."""
+    for at in range(0, len(step.customers), CREATED_AT_ONCE):
+        items = [_item(customer, attributes) for customer in step.customers[at : at + CREATED_AT_ONCE]]
+        async with database.transaction() as session:
+            await create_customers(session, items, _midnight(step.first, settings.tz), zone=settings.zone)
         added.customers += len(items)
 
 
@@ -231,30 +230,29 @@ async def _record(
     added: Fed,
     beside: Beside | None,
 ) -> None:
-    """One batch of signals, in one transaction."""
+    """One batch of signals, in one transaction with the evaluations that are due by then."""
     offered = [
         Offered(None, s.external_id, s.source, s.source_event_id, s.type, s.occurred_at, s.payload) for s in batch
     ]
     async with database.transaction() as session:
-        outcomes, changes = await record_signals(session, offered, now, settings.tz)
+        outcomes, changes = await record_signals(session, offered, now, settings.tz) if offered else ([], [])
         for signal, outcome in zip(batch, outcomes, strict=True):
             if outcome.status not in ("accepted", "duplicate"):
                 raise SignalRefused(f"{signal.source} {signal.source_event_id}: {outcome.status}: {outcome.detail}")
         if beside is not None:
             await beside(session, batch, now)
+        due = EVALUATED_AT_ONCE
+        while due == EVALUATED_AT_ONCE:
+            due, later = await evaluate_due(session, now, settings.tz)
+            changes += later
     added.signals += sum(outcome.status == "accepted" for outcome in outcomes)
     added.transitions += len(changes)
 
 
-async def _let_time_act(database: Database, settings: Settings, now: datetime, added: Fed) -> None:
-    """Evaluate and do whatever is due at `now`, until nothing is."""
-    count = EVALUATED_AT_ONCE
-    while count == EVALUATED_AT_ONCE:
-        async with database.transaction() as session:
-            count, changes = await evaluate_due(session, now, settings.tz)
-        added.transitions += len(changes)
-    count = 1
-    while count:
+async def _do_what_is_due(database: Database, now: datetime, added: Fed) -> None:
+    """Perform the actions that are due."""
+    count = PERFORMED_AT_ONCE
+    while count == PERFORMED_AT_ONCE:
         async with database.transaction() as session:
             count = await run_due(session, now)
         added.actions += count

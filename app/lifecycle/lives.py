@@ -1,6 +1,7 @@
 """How a life in the institution begins, how its profile is noted, and how people move it by hand."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -9,7 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import new_id
 from app.errors import Problem, invalid
-from app.events import CustomersCreated, CustomersUpdated, NewCustomer, StageChange, StagesChanged, publish
+from app.events import (
+    CustomersCreated,
+    CustomersUpdated,
+    NewCustomer,
+    RecommendationsAccepted,
+    RiskProfilesCompleted,
+    StageChange,
+    StagesChanged,
+    publish,
+)
 from app.lifecycle.loading import load
 from app.lifecycle.models import LifecycleState, StageInterval
 from app.lifecycle.parking import unpark
@@ -68,6 +78,21 @@ def _beginning(customer: NewCustomer, policy: Policy, now: datetime) -> StageCha
 async def note_profiles(session: AsyncSession, event: CustomersUpdated, zone: ZoneInfo) -> None:
     """Record profile edits that rules may read as dated signals, so that every input of a decision has its time."""
     facts = {c.customer_id: ("profile_changed", dict(c.facts)) for c in event.changes if c.facts}
+    await record_internal(session, facts, event.at, zone)
+
+
+async def note_suitability(session: AsyncSession, event: RiskProfilesCompleted, zone: ZoneInfo) -> None:
+    """Record completed risk questionnaires: suitability is valid until the time that the event names."""
+    payload = {"valid_until": event.valid_until.isoformat()}
+    facts = dict.fromkeys(event.customer_ids, ("risk_profile_completed", payload))
+    await record_internal(session, facts, event.at, zone)
+
+
+async def note_acceptance(session: AsyncSession, event: RecommendationsAccepted, zone: ZoneInfo) -> None:
+    """Record accepted portfolios, which rules may ask for."""
+    facts: dict[UUID, tuple[str, dict[str, Any]]] = {
+        customer_id: ("portfolio_accepted", {}) for customer_id, _ in event.accepted
+    }
     await record_internal(session, facts, event.at, zone)
 
 

@@ -111,44 +111,39 @@ async def load(
 def _loaded(row: Any, at: datetime, zone: ZoneInfo, days: Any, accounts: Any, marks: Any) -> Loaded:
     today = local_day(at, zone)
     recent = orjson.loads(row.recent)
-    known = Known(
-        today=today,
-        now=at.timestamp(),
-        state=State(
-            stage=row.stage,
-            entered_day=row.entered_day,
-            entered_at=row.stage_entered_at.timestamp(),
-            stage_before=row.stage_before,
-            entered_by=row.entered_by,
-            last_trial_ended_day=row.trial_day,
-            entry=orjson.loads(row.entry),
-            recent=recent,
-        ),
-        totals=Totals(
-            inflow=row.inflow or 0,
-            outflow=row.outflow or 0,
-            trades=row.trades or 0,
-            first_funded_day=row.first_funded_day,
-            first_funded=row.first_funded or 0,
-            last_active_day=row.last_active_day,
-            since_day=row.since_day,
-        ),
-        days=days,
-        accounts=accounts,
-        marks=marks,
-    )
     ends = _bound_until(row, recent, today, at, zone)
     last = row.last_automatic_at
-    return Loaded(
-        Subject(
-            known=known,
-            bound=row.held or ends is not None,
-            confirming=orjson.loads(row.confirming),
-            last_automatic_at=None if last is None else last.timestamp(),
-        ),
-        at,
-        row,
-        ends,
+    subject = Subject(
+        known=Known(today, at.timestamp(), _state(row, recent), _totals(row), days, accounts, marks),
+        bound=row.held or ends is not None,
+        confirming=orjson.loads(row.confirming),
+        last_automatic_at=None if last is None else last.timestamp(),
+    )
+    return Loaded(subject, at, row, ends)
+
+
+def _state(row: Any, recent: Any) -> State:
+    return State(
+        stage=row.stage,
+        entered_day=row.entered_day,
+        entered_at=row.stage_entered_at.timestamp(),
+        stage_before=row.stage_before,
+        entered_by=row.entered_by,
+        last_trial_ended_day=row.trial_day,
+        entry=orjson.loads(row.entry),
+        recent=recent,
+    )
+
+
+def _totals(row: Any) -> Totals:
+    return Totals(
+        inflow=row.inflow or 0,
+        outflow=row.outflow or 0,
+        trades=row.trades or 0,
+        first_funded_day=row.first_funded_day,
+        first_funded=row.first_funded or 0,
+        last_active_day=row.last_active_day,
+        since_day=row.since_day,
     )
 
 
