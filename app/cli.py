@@ -6,7 +6,7 @@ import functools
 import logging
 import secrets
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,10 +52,13 @@ def _secret(settings: Settings, folder: Path | None) -> str:
 
 
 @contextmanager
-def _embedded(settings: Settings, data: Path | None) -> Iterator[tuple[Settings, str]]:
-    """Settings with a database address, and the secret; the embedded server runs meanwhile if none is set."""
+def _embedded(settings: Settings, data: Path | None) -> Iterator[tuple[Settings, str, Callable[[], bool]]]:
+    """Settings with a database address, the secret, and what looks after the server.
+
+    The embedded server runs meanwhile if no address is set.
+    """
     if settings.database_url is not None:
-        yield settings, _secret(settings, None)
+        yield settings, _secret(settings, None), lambda: False
         return
     from app.embedded_postgres import EmbeddedPostgresError, start
 
@@ -73,7 +76,7 @@ def _embedded(settings: Settings, data: Path | None) -> Iterator[tuple[Settings,
                 "webhook_allow": (*settings.webhook_allow, "127.0.0.0/8", "::1/128"),
             }
         )
-        yield found, _secret(settings, folder)
+        yield found, _secret(settings, folder), server.ensure_running
 
 
 def _url(settings: Settings, data: Path | None) -> str:
@@ -124,16 +127,16 @@ async def _database(settings: Settings) -> AsyncIterator["Database"]:
 @click.option("--demo", is_flag=True, help="Load a simulated institution.")
 def run(host: str, port: int, data: Path | None, demo: bool) -> None:
     """Start database, API and worker together, and stop them together on Ctrl-C or SIGTERM."""
-    from app.running import run_all
+    from app.running import Run, run_all
 
     settings = Settings()
     _configure(settings)
-    with _embedded(settings, data) as (found, secret):
+    with _embedded(settings, data) as (found, secret, revive):
         # The embedded server is for trying things out: its first key is kept beside the data and shown at every start.
         kept = None if settings.database_url else _data_dir(settings, data) / "api.key"
         key = kept.read_text().strip() if kept and kept.exists() else None
         keep = functools.partial(_write_private, kept) if kept else str
-        asyncio.run(run_all(found, secret, host=host, port=port, demo=demo, key=key, keep=keep))
+        asyncio.run(run_all(Run(found, secret, host, port, demo, key, keep, revive)))
 
 
 @main.command()
@@ -169,7 +172,7 @@ def migrate(data: Path | None) -> None:
     if settings.database_url is not None:
         upgrade(settings.database_url)
     else:
-        with _embedded(settings, data) as (found, _):
+        with _embedded(settings, data) as (found, *_):
             assert found.database_url is not None
             upgrade(found.database_url)
     click.echo("The schema is up to date.")
@@ -242,5 +245,9 @@ def demo(berka: Path, data: Path | None) -> None:
 
     settings = Settings(lifecycle_policy="retail_bank", zone="Europe/Prague", currency="CZK")
     logging.getLogger().setLevel(logging.WARNING)
-    with _embedded(settings, data) as (found, _):
+    with _embedded(settings, data) as (found, *_):
         asyncio.run(replay(found, berka))
+
+
+if __name__ == "__main__":
+    main()

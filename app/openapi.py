@@ -16,6 +16,22 @@ INFO: dict[str, Any] = {
         "are `application/problem+json`; lists are pages with an opaque cursor; changes need `If-Match`."
     ),
     "license_info": {"name": "MIT", "identifier": "MIT"},
+    "openapi_tags": [
+        {"name": "Customers", "description": "Persons and small businesses: profile, contact, consents, holds."},
+        {"name": "Signals", "description": "What customers do, and what happens to them."},
+        {"name": "Lifecycle", "description": "Stages, transitions, and the rules that explain themselves."},
+        {
+            "name": "Actions",
+            "description": "What is to be done for a customer: planned, done, or skipped with a reason.",
+        },
+        {"name": "Messages", "description": "The in-app inbox of a customer."},
+        {"name": "Playbooks", "description": "Versions of the actions that each stage starts."},
+        {"name": "Allocation", "description": "Questionnaire, assumptions, model portfolios, what-if."},
+        {"name": "Recommendations", "description": "A customer's risk profile and recommended portfolio."},
+        {"name": "Webhooks", "description": "Endpoints that are told of events, signed after Standard Webhooks."},
+        {"name": "Events", "description": "The same events as a feed to poll."},
+        {"name": "API keys", "description": "Keys, their scopes and their end."},
+    ],
 }
 
 
@@ -42,5 +58,9 @@ def _finish(document: dict[str, Any]) -> dict[str, Any]:
                     content["application/problem+json"] = content.pop("application/json")
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
+    for webhook in document.get("webhooks", {}).values():
+        for operation in webhook.values():
+            # No key is sent with a webhook: its signature is what the receiver checks.
+            operation["security"] = []
     document["servers"] = [{"url": "/", "description": "This server"}]
     return document

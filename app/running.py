@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import click
 import uvicorn
@@ -22,6 +24,9 @@ from app.setup import ensure_defaults
 from app.worker import work
 
 log = logging.getLogger("app.running")
+
+Rest = Callable[[asyncio.Event], Awaitable[None]]
+"""What is still to be loaded of the demonstration; ends early when the event is set."""
 
 
 def _stop_event() -> asyncio.Event:
@@ -72,41 +77,75 @@ async def run_worker(settings: Settings) -> None:
     await work(settings, _stop_event())
 
 
-async def run_all(
-    settings: Settings, secret: str, *, host: str, port: int, demo: bool, key: str | None, keep: Callable[[str], object]
-) -> None:
-    """Migrate, prepare, serve and work in one process; with `demo` load the simulated institution.
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What `stagefolio run` was asked for.
 
-    `key` is the key to show, `keep` is given a new one if there is none at all.
+    `key` is the API key to show and `keep` is given a new one if there is none at all; `revive` starts the database
+    server again if it was killed; `demo` loads the simulated institution.
     """
+
+    settings: Settings
+    secret: str
+    host: str
+    port: int
+    demo: bool
+    key: str | None
+    keep: Callable[[str], object]
+    revive: Callable[[], bool]
+
+
+async def run_all(run: Run) -> None:
+    """Migrate, prepare, serve and work in one process."""
+    settings = run.settings
     assert settings.database_url is not None
     stop = _stop_event()
     await upgrade_async(settings.database_url)
     database = Database.connect(settings.database_url, reactions(settings))
     try:
         await ensure_defaults(database, settings, utc_now())
-        key = key or await _first_key(database, secret, keep)
-        rest: Callable[[asyncio.Event], Awaitable[None]] | None = None
-        if demo:
-            from app.demo.institution import load_first
-
-            rest = await load_first(database, settings)
-        _say(host, port, key)
-        tasks = [
-            asyncio.create_task(_serve(settings, secret, host, port, stop)),
-            asyncio.create_task(work(settings, stop)),
-        ]
-        if rest is not None:
-            tasks.append(asyncio.create_task(_in_background(rest, stop)))
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        key = run.key or await _first_key(database, run.secret, run.keep)
+        rest = await _first_of_demo(database, settings) if run.demo else None
+        _say(run.host, run.port, key)
+        await _together(
+            [
+                _serve(settings, run.secret, run.host, run.port, stop),
+                work(settings, stop),
+                _watch(run.revive, stop),
+                *([_in_background(rest, stop)] if rest is not None else []),
+            ],
+            stop,
+        )
     finally:
         await database.close()
 
 
-async def _in_background(rest: Callable[[asyncio.Event], Awaitable[None]], stop: asyncio.Event) -> None:
+async def _first_of_demo(database: Database, settings: Settings) -> Rest | None:
+    from app.demo.institution import load_first
+
+    rest: Rest | None = await load_first(database, settings)
+    return rest
+
+
+async def _together(parts: Sequence[Coroutine[Any, Any, None]], stop: asyncio.Event) -> None:
+    """Run all parts until the last has ended. If one fails, the others are asked to stop, and its error is raised."""
+    tasks = [asyncio.create_task(part) for part in parts]
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    if any(task.exception() for task in done):
+        stop.set()
+    await asyncio.gather(*tasks)
+
+
+async def _watch(revive: Callable[[], bool], stop: asyncio.Event) -> None:
+    """Look after the database server once a second; requests answer 503 until it is back."""
+    while not stop.is_set():
+        if await asyncio.to_thread(revive):
+            log.error("the database server was gone and has been started again")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 1)
+
+
+async def _in_background(rest: Rest, stop: asyncio.Event) -> None:
     """The rest of the demonstration; its failure must not end the service."""
     try:
         await rest(stop)

@@ -127,7 +127,9 @@ def weights_of(codes: Sequence[str], weights: Array) -> dict[str, str]:
 
 def share(value: float) -> str | None:
     """A share as decimal string with six places; None for NaN."""
-    return None if value != value else f"{value:.6f}"  # noqa: PLR0124 - NaN differs from itself
+    if value != value:  # noqa: PLR0124 - NaN differs from itself
+        return None
+    return f"{round(value, 6) + 0.0:.6f}"  # adding zero makes a negative zero positive
 
 
 def records_of(

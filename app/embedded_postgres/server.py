@@ -4,7 +4,7 @@ import atexit
 import fcntl
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -41,9 +41,16 @@ class EmbeddedPostgres:
     """
 
     def __init__(
-        self, data_dir: Path, postmaster: Postmaster, password: str, process: subprocess.Popen[bytes] | None, lock: int
+        self,
+        data_dir: Path,
+        postmaster: Postmaster,
+        password: str,
+        process: subprocess.Popen[bytes] | None,
+        lock: int,
+        relaunch: Callable[[], tuple[subprocess.Popen[bytes], Postmaster]],
     ) -> None:
         """Take over a ready server. process: None if it is not a child of this process. lock: the folder's lock."""
+        self._relaunch = relaunch
         self.data_dir = data_dir
         self.port = postmaster.port
         self.pid = postmaster.pid
@@ -56,6 +63,20 @@ class EmbeddedPostgres:
     def url(self, database: str = DATABASE) -> str:
         """The address of a database of this server, password included: `postgresql://user:password@host:port/name`."""
         return _address(self._password, self.port, database)
+
+    def ensure_running(self) -> bool:
+        """Start the server again if its first process is gone, killed or crashed; returns whether it was.
+
+        The address stays the same. Raises EmbeddedPostgresError if it does not start.
+        """
+        if self._lock is None or (self._process is not None and self._process.poll() is None):
+            return False
+        found = find_postmaster(self.data_dir / "pg")
+        if found is not None and found.pid == self.pid:  # adopted, not a child of this process
+            return False
+        self._process, postmaster = self._relaunch()
+        self.pid, self.port = postmaster.pid, postmaster.port
+        return True
 
     def stop(self) -> None:
         """Stop the server and release the folder. Open connections are closed. A second call does nothing.
@@ -159,7 +180,8 @@ def _serve(
     except BaseException:
         end(postmaster.pid, cluster, process)
         raise
-    return EmbeddedPostgres(folder, postmaster, password, process, lock)
+    relaunch = partial(launch, cluster, command_for, account)
+    return EmbeddedPostgres(folder, postmaster, password, process, lock, relaunch)
 
 
 def _ensure_database(binaries: Binaries, password: str, port: int) -> None:

@@ -107,14 +107,16 @@ async def _take(
     changes = await catch_up(session, ids, now, zone)
     new = await store_new(session, [s for s in signals if s.customer_id in set(ids)], now, zone)
     profiles: dict[UUID, dict[str, Any]] = {}
-    latest: dict[UUID, datetime] = {}
+    # The earliest signal dates what follows: dated later, a stage would begin after signals of this very batch, and
+    # they would count as those of the stage before.
+    earliest: dict[UUID, datetime] = {}
     for signal, effect in sorted(new, key=lambda pair: pair[0].occurred_at):
-        latest[signal.customer_id] = min(signal.occurred_at, now)
+        earliest.setdefault(signal.customer_id, min(signal.occurred_at, now))
         if effect.profile:
             profiles.setdefault(signal.customer_id, {}).update(effect.profile)
     if profiles:
         await set_profile(session, profiles, now)
-    changes += await evaluate(session, list(latest), now, zone, effective=latest)
+    changes += await evaluate(session, list(earliest), now, zone, effective=earliest)
     return _Identities([signal for signal, _ in new]), changes
 
 

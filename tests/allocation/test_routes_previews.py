@@ -87,6 +87,7 @@ async def test_what_cannot_be_satisfied_says_so_instead_of_advising(client):
     [
         ({"age": -1}, "/age"),
         ({"age": "forty"}, "/age"),
+        ({"age": True}, "/age"),
         ({"profile": {**PROFILE, "tolerance": 101}}, "/profile/tolerance"),
         ({"profile": {**PROFILE, "liquidity_need": 0.5}}, "/profile/liquidity_need"),
         ({"profile": {"tolerance": 50}}, "/profile/capacity"),

@@ -140,6 +140,15 @@ async def test_an_unchanged_recommendation_need_not_be_sent_again(client):
     assert (await client.get(path, headers={"If-None-Match": proposed.headers["etag"]})).status_code == 200
 
 
+async def test_reading_a_recommendation_takes_one_statement(client, statements):
+    customer = await create(client)
+    await complete(client, customer, MODERATE)
+    await current(client, customer)
+    statements.texts.clear()
+    await current(client, customer)
+    assert len(statements.texts) == 1
+
+
 async def test_a_profile_is_announced_before_it_ends(client, clock):
     customer = await create(client)
     profile = await complete(client, customer, MODERATE)

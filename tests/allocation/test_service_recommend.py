@@ -14,6 +14,7 @@ from app.allocation.service import recommend, review_due
 from app.customers.schemas import CustomerCreate
 from app.customers.service import create_customers, lock
 from app.events import take_published
+from app.jobs import SWEEPS, Worker
 from tests.allocation.customers_and_answers import BOLD, MODERATE, SHORT
 from tests.conftest import NOW
 
@@ -191,6 +192,13 @@ async def test_an_unchanged_recommendation_is_due_again_a_year_later(db):
         assert await review_due(session, NOW + timedelta(days=366)) == 4
         assert await review_due(session, NOW + timedelta(days=366)) == 0
         assert await review_due(session, NOW + timedelta(days=740)) == 4
+
+
+async def test_the_worker_reviews_what_is_due(db, settings, clock):
+    await make(db, 3)
+    clock.now += timedelta(days=400)
+    assert await SWEEPS["review_recommendations"](Worker(db, settings, clock, None)) is False
+    assert await counted(db, "SELECT count(*) FROM recommendation_current WHERE review_at > :now", now=clock.now) == 3
 
 
 async def test_a_review_takes_as_many_as_it_is_told(db):

@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.auth.keys import hash_key, new_key, well_formed
 from tests.conftest import NOW

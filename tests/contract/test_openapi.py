@@ -40,6 +40,8 @@ def test_operation_ids_are_unique_plain_names(document):
 
 
 def test_every_operation_is_described_and_has_one_tag(document):
+    described = {tag["name"] for tag in document["tags"] if tag["description"]}
+    assert {tag for _, operation in operations(document) for tag in operation["tags"]} == described
     for name, operation in operations(document):
         assert operation.get("summary"), name
         assert operation.get("description"), name

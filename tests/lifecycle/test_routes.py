@@ -1,5 +1,6 @@
 """Signals in, stages out, through the API."""
 
+import itertools
 from datetime import timedelta
 
 import pytest
@@ -139,7 +140,7 @@ async def test_history_is_dense_and_contiguous(client):
     assert [t["sequence"] for t in transitions] == [2, 1]
     intervals = (await client.get(f"/v1/customers/{customer['id']}/intervals")).json()["items"]
     assert [i["stage"] for i in intervals] == ["prospect", "growth", "decline"]
-    assert all(a["exited_at"] == b["entered_at"] for a, b in zip(intervals, intervals[1:], strict=False))
+    assert all(a["exited_at"] == b["entered_at"] for a, b in itertools.pairwise(intervals))
     assert intervals[-1]["exited_at"] is None
 
 

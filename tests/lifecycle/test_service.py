@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from app.customers.service import lock
+from app.lifecycle.parking import Offered
 from app.lifecycle.service import catch_up, record_signals
 from app.lifecycle.sweeps import evaluate_due
-from app.lifecycle.parking import Offered
 from tests.conftest import NOW
 from tests.factories import funded, make_customer, send, signal
 
