@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -18,10 +18,21 @@ from app.embedded_postgres import running_url
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
+def start() -> Iterator[Callable[[], "Service"]]:
+    """Starts services that share one data folder; whatever still runs at the end is ended."""
     folder = Path(tempfile.mkdtemp(prefix="stagefolio-run-"))
     folder.chmod(0o755)
-    yield folder
+    services: list[Service] = []
+
+    def one() -> Service:
+        services.append(Service(folder))
+        services[-1].wait()
+        return services[-1]
+
+    yield one
+    for service in services:
+        if service.process.poll() is None:
+            service.stop()
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -41,8 +52,10 @@ class Service:
             text=True,
             env=environment,
         )
-        self.wait()
-        self.key = (self.data / "api.key").read_text()
+
+    @property
+    def key(self) -> str:
+        return (self.data / "api.key").read_text()
 
     def wait(self, seconds: float = 60) -> None:
         """Until customers can be listed."""
@@ -83,8 +96,8 @@ def postmaster(data: Path) -> int:
     return int((data / "pg" / "postmaster.pid").read_text().split()[0])
 
 
-def test_a_run_survives_its_killed_server_and_its_own_death(folder):
-    service = Service(folder)
+def test_a_run_survives_its_killed_server_and_its_own_death(start):
+    service = start()
     created = service.request("POST", "/v1/customers", json={"full_name": "Survivor"})
     assert created.status_code == 201, created.text
     path = f"/v1/customers/{created.json()['id']}"
@@ -95,16 +108,17 @@ def test_a_run_survives_its_killed_server_and_its_own_death(folder):
     service.insist("POST", "/v1/customers", 201, json={"full_name": "After"})
 
     # The service is killed: the next one finds everything, under the key that was shown first.
+    key = service.key
     service.stop(signal.SIGKILL)
     assert running_url(service.data) is not None
-    again = Service(folder)
-    assert again.key == service.key
+    again = start()
+    assert again.key == key
     assert again.request("GET", path).status_code == 200
     assert again.stop(signal.SIGTERM) == 0
     assert running_url(service.data) is None, "the adopted server was stopped with the service"
 
 
-def test_ctrl_c_ends_it_cleanly(folder):
-    service = Service(folder)
+def test_ctrl_c_ends_it_cleanly(start):
+    service = start()
     assert service.stop(signal.SIGINT) == 0
     assert running_url(service.data) is None

@@ -85,6 +85,7 @@ async def test_a_first_deposit_reaches_the_adviser_the_portfolio_and_the_receive
         await asyncio.sleep(1.5)
         assert len(receiver.requests) == 1, "one change, one event, sent once"
 
-        # The worker has put the task that is due at once on the work list: an adviser is to be assigned.
-        [task] = await claimed_tasks(client)
-        assert (task["key"], task["customer_id"]) == ("assign_adviser", customer["id"])
+        # The worker has put what is due at once on the work lists: a dedicated adviser is to be named.
+        tasks = await claimed_tasks(client)
+        assert "dedicated_adviser" in {task["key"] for task in tasks}
+        assert {task["customer_id"] for task in tasks} == {customer["id"]}
