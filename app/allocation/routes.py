@@ -30,7 +30,7 @@ from app.auth.deps import needs
 from app.auth.service import Principal
 from app.customers.reading import refuse_missing
 from app.customers.service import lock
-from app.deps import IfNoneMatch, NowDep, ReadDep, SessionDep, StrictRoute, etag, problems, to_json, unchanged
+from app.deps import IfNoneMatch, NowDep, ReadDep, SessionDep, StrictRoute, etag, json_response, problems, unchanged
 from app.errors import invalid
 
 router = APIRouter(prefix="/v1/allocation", tags=["Allocation"], route_class=StrictRoute)
@@ -39,10 +39,6 @@ customer_router = APIRouter(prefix="/v1/customers/{customer_id}", tags=["Recomme
 Reader = Annotated[Principal, needs("allocation:read")]
 Writer = Annotated[Principal, needs("allocation:write")]
 Language = Annotated[LanguageQuery, Query()]
-
-
-def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(to_json(value), status, headers, "application/json")
 
 
 async def _lock_one(session: AsyncSession, customer_id: UUID) -> None:
@@ -65,7 +61,9 @@ async def get_questionnaire(query: Language, _: Reader) -> Response:
         for question in questionnaire.questions
     ]
     title = questionnaire.titles[language]
-    return _json({"version": questionnaire.version, "language": language, "title": title, "questions": questions})
+    return json_response(
+        {"version": questionnaire.version, "language": language, "title": title, "questions": questions}
+    )
 
 
 def _profile(row: dict[str, Any], now: datetime, language: str) -> dict[str, Any]:
@@ -94,7 +92,7 @@ async def create_risk_profile(
         raise invalid("/questionnaire_version", "outdated", "Another version of the questionnaire is in force.")
     await _lock_one(session, customer_id)
     [row] = await complete_profiles(session, {customer_id: body.answers}, now)
-    return _json(_profile(row, now, query.language or "en"), 201, {"ETag": etag(f"{row['id']}.valid")})
+    return json_response(_profile(row, now, query.language or "en"), 201, {"ETag": etag(f"{row['id']}.valid")})
 
 
 @customer_router.get(
@@ -114,7 +112,7 @@ async def get_risk_profile(
 def _tagged(shown: dict[str, Any], tag: str, if_none_match: str | None) -> Response:
     if unchanged(if_none_match, tag):
         return Response(status_code=304, headers={"ETag": etag(tag)})
-    return _json(shown, headers={"ETag": etag(tag)})
+    return json_response(shown, headers={"ETag": etag(tag)})
 
 
 def _recommendation_tag(shown: dict[str, Any]) -> str:
@@ -150,7 +148,7 @@ async def list_customer_recommendations(
 ) -> Response:
     """Newest first; every one stays readable as it was made."""
     items, cursor = await list_recommendations(connection, customer_id, query, query.language, now)
-    return _json({"items": items, "next_cursor": cursor})
+    return json_response({"items": items, "next_cursor": cursor})
 
 
 _ANSWERED = problems("malformed_json", "not_found", "erased", "no_recommendation", "conflict")
@@ -199,7 +197,7 @@ async def _answered(session: AsyncSession, customer_id: UUID, query: LanguageQue
 )
 async def list_assumption_sets(connection: ReadDep, _: Reader) -> Response:
     """Newest first; the published one with the highest version is in force."""
-    return _json({"items": await assumptions_store.list_sets(connection)})
+    return json_response({"items": await assumptions_store.list_sets(connection)})
 
 
 @router.get(
@@ -212,7 +210,7 @@ async def get_assumption_set(
     version: Annotated[int, Path(ge=1, le=2**31 - 1)], connection: ReadDep, _: Reader
 ) -> Response:
     """The whole document: asset classes, expected returns, volatilities, correlations, with their sources."""
-    return _json(await assumptions_store.read_set(connection, version))
+    return json_response(await assumptions_store.read_set(connection, version))
 
 
 @router.get(
@@ -229,7 +227,7 @@ async def list_model_portfolios(
     segment = query.segment or _segment_of(query.kind)
     person = Inputs(query.kind, segment, query.stage, query.age)
     items = previews.model_portfolios(published, person, query.language, now)
-    return _json({"items": items})
+    return json_response({"items": items})
 
 
 @router.post(
@@ -245,7 +243,7 @@ async def preview_recommendation(body: PreviewCreate, connection: ReadDep, now: 
         if code not in published.assumptions.codes:
             raise invalid(f"/excluded/{place}", "unknown_asset_class", "The assumptions in force lack this class.")
     [shown] = previews.preview(published, [_described(body)], body.language, now)
-    return _json(shown)
+    return json_response(shown)
 
 
 def _segment_of(kind: str) -> str:

@@ -22,9 +22,9 @@ from app.deps import (
     SettingsDep,
     StrictRoute,
     etag,
+    json_response,
     problems,
     require_match,
-    to_json,
     unchanged,
 )
 
@@ -35,12 +35,7 @@ Writer = Annotated[Principal, needs("customers:write")]
 
 
 def _answer(customer: dict[str, Any], status: int = 200, **headers: str) -> Response:
-    return Response(
-        to_json(customer),
-        status,
-        {"ETag": etag(customer["version"]), **headers},
-        "application/json",
-    )
+    return json_response(customer, status, {"ETag": etag(customer["version"]), **headers})
 
 
 @router.post(
@@ -66,8 +61,7 @@ async def list_customers(
 ) -> Response:
     """Pages by keyset: stable while customers come and go. Unknown filters are refused."""
     items, cursor = await list_page(connection, query, now)
-    body = to_json({"items": items, "next_cursor": cursor})
-    return Response(body, media_type="application/json")
+    return json_response({"items": items, "next_cursor": cursor})
 
 
 @router.get(

@@ -1,16 +1,15 @@
 """Feeds customers and their signals through the real path, under a shifted clock.
 
-Time goes in steps of whole local days. The customers who arrive in a step are created at the midnight with which it
-begins; then the signals of the step are recorded, as an institution that sends them in the evening would; then
-time acts: evaluations that are due, actions that are due, and tasks that have been on a list for `TASKS_TAKE` are
-completed. The clock of all this is the last moment of the step, so that what falls due at the midnight after it finds
-the whole step known.
+Time goes in steps of whole local days, each in one transaction. The customers who arrive in a step are created at the
+midnight with which it begins. Then the signals of the step are recorded, as an institution that sends them in the
+evening would. Then time acts, as the sweeps of a worker would: evaluations, actions and reviews that are due, and now and
+then the tasks that have long been on a list are completed. The clock of all this is the last moment of the step, so that
+what falls due at the midnight after it finds the whole step known.
 
-Feeding again adds nothing. Customers are known by their external id, signals by source and id. Steps before the last
-signal received are over; the one in which it came is done again, which finishes what a killed process began.
+Feeding again adds nothing: customers are known by their external id, signals by source and id, and steps before the last
+signal received are over. What was interrupted or killed goes on with the step that was under way.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,10 +19,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from app.allocation.service import REVIEWED_AT_ONCE, review_due
 from app.config import Settings
 from app.customers.schemas import CustomerCreate
 from app.customers.service import create_customers
-from app.db import Database
+from app.db import Database, settle
 from app.demo.shapes import DemoCustomer, DemoSignal
 from app.lifecycle.parking import Offered
 from app.lifecycle.service import record_signals
@@ -34,7 +34,7 @@ from app.playbooks.performing import run_due
 from app.playbooks.worklist import complete_listed
 
 BATCH = 1_000
-"""Signals in one transaction: as many as one request may send."""
+"""Signals recorded at once: as many as one request may send."""
 CREATED_AT_ONCE = 500
 TASKS_TAKE = timedelta(days=30)
 """How long a task stays on its list before somebody does it: the list shows what was due in the last month."""
@@ -65,7 +65,7 @@ class SignalRefused(ValueError):
 
 
 Beside = Callable[[AsyncSession, Sequence[DemoSignal], datetime], Awaitable[None]]
-"""What else happens in the transaction of a batch of signals, after them; `now` is the shifted clock."""
+"""What else happens after a batch of signals, in its transaction; their customers are locked, `now` is shifted."""
 
 OnStep = Callable[[date, Fed], None]
 """Told after each step: the first day that is not over yet, and what was added so far."""
@@ -82,28 +82,28 @@ async def feed(
     attributes: Mapping[str, str] | None = None,
     beside: Beside | None = None,
     on_step: OnStep | None = None,
-    stop: asyncio.Event | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Fed:
-    """Let customers and signals happen, day by day, up to the midnight with which `until` begins.
+    """Let customers and signals happen, step by step, up to the midnight with which `until` begins.
 
     Both may come in any order; what happens on `until` or later is left out. `attributes` are given to every customer.
 
     Raises:
         SignalRefused: the service did not accept a signal, or knows no customer for it.
-        Stopped: `stop` was set; what was committed stays, and feeding again goes on from there.
+        Stopped: `stopped()` became true; the steps before it are committed, and feeding again goes on from there.
     """
-    coming = await _coming(database, customers, signals, until, step_days, settings.tz)
     added = Fed()
-    for step in coming:
-        if stop is not None and stop.is_set():
+    for step in await _coming(database, customers, signals, until, step_days, settings.tz):
+        if stopped():
             raise Stopped
         now = _midnight(step.end, settings.tz) - _MOMENT
-        await _create(database, settings, step, attributes or {}, added)
-        for at in range(0, max(len(step.signals), 1), BATCH):
-            await _record(database, settings, step.signals[at : at + BATCH], now, added, beside)
-        await _do_what_is_due(database, now, added)
-        if step.end >= until or step.end.toordinal() % TASKS_EVERY < step_days:
-            await _complete_tasks(database, now, added)
+        async with database.transaction() as session:
+            await _create(session, settings, step, attributes or {}, added)
+            for at in range(0, len(step.signals), BATCH):
+                await _record(session, settings, step.signals[at : at + BATCH], now, added, beside)
+            await _let_time_act(session, settings, now, added)
+            if step.end >= until or step.end.toordinal() % TASKS_EVERY < step_days:
+                await _complete_tasks(session, now, added)
         if on_step is not None:
             on_step(step.end, added)
     return added
@@ -187,13 +187,13 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
 
 
 async def _create(
-    database: Database, settings: Settings, step: _Step, attributes: Mapping[str, str], added: Fed
+    session: AsyncSession, settings: Settings, step: _Step, attributes: Mapping[str, str], added: Fed
 ) -> None:
     """Create the customers who arrive in a step, when it begins."""
     for at in range(0, len(step.customers), CREATED_AT_ONCE):
         items = [_item(customer, attributes) for customer in step.customers[at : at + CREATED_AT_ONCE]]
-        async with database.transaction() as session:
-            await create_customers(session, items, _midnight(step.first, settings.tz), zone=settings.zone)
+        await create_customers(session, items, _midnight(step.first, settings.tz), zone=settings.zone)
+        await settle(session)
         added.customers += len(items)
 
 
@@ -223,45 +223,47 @@ def _item(customer: DemoCustomer, attributes: Mapping[str, str]) -> CustomerCrea
 
 
 async def _record(
-    database: Database,
+    session: AsyncSession,
     settings: Settings,
     batch: Sequence[DemoSignal],
     now: datetime,
     added: Fed,
     beside: Beside | None,
 ) -> None:
-    """One batch of signals, in one transaction with the evaluations that are due by then."""
+    """Record a batch of signals, with all that follows from it."""
     offered = [
         Offered(None, s.external_id, s.source, s.source_event_id, s.type, s.occurred_at, s.payload) for s in batch
     ]
-    async with database.transaction() as session:
-        outcomes, changes = await record_signals(session, offered, now, settings.tz) if offered else ([], [])
-        for signal, outcome in zip(batch, outcomes, strict=True):
-            if outcome.status not in ("accepted", "duplicate"):
-                raise SignalRefused(f"{signal.source} {signal.source_event_id}: {outcome.status}: {outcome.detail}")
-        if beside is not None:
-            await beside(session, batch, now)
-        due = EVALUATED_AT_ONCE
-        while due == EVALUATED_AT_ONCE:
-            due, later = await evaluate_due(session, now, settings.tz)
-            changes += later
+    outcomes, changes = await record_signals(session, offered, now, settings.tz)
+    for signal, outcome in zip(batch, outcomes, strict=True):
+        if outcome.status not in ("accepted", "duplicate"):
+            raise SignalRefused(f"{signal.source} {signal.source_event_id}: {outcome.status}: {outcome.detail}")
+    await settle(session)
+    if beside is not None:
+        await beside(session, batch, now)
     added.signals += sum(outcome.status == "accepted" for outcome in outcomes)
     added.transitions += len(changes)
 
 
-async def _do_what_is_due(database: Database, now: datetime, added: Fed) -> None:
-    """Perform the actions that are due."""
+async def _let_time_act(session: AsyncSession, settings: Settings, now: datetime, added: Fed) -> None:
+    """Do what the sweeps of a worker do, until nothing is due at `now`."""
+    count = EVALUATED_AT_ONCE
+    while count == EVALUATED_AT_ONCE:
+        count, changes = await evaluate_due(session, now, settings.tz)
+        added.transitions += len(changes)
+        await settle(session)
+    while await review_due(session, now) == REVIEWED_AT_ONCE:
+        await settle(session)
     count = PERFORMED_AT_ONCE
     while count == PERFORMED_AT_ONCE:
-        async with database.transaction() as session:
-            count = await run_due(session, now)
+        count = await run_due(session, now)
         added.actions += count
+        await settle(session)
 
 
-async def _complete_tasks(database: Database, now: datetime, added: Fed) -> None:
+async def _complete_tasks(session: AsyncSession, now: datetime, added: Fed) -> None:
     """Complete the tasks that have been on a list for `TASKS_TAKE`."""
     count = TASKS_AT_ONCE
     while count == TASKS_AT_ONCE:
-        async with database.transaction() as session:
-            count = await complete_listed(session, now - TASKS_TAKE, now, outcome="done", by=ACTOR, limit=TASKS_AT_ONCE)
+        count = await complete_listed(session, now - TASKS_TAKE, now, outcome="done", by=ACTOR, limit=TASKS_AT_ONCE)
         added.completed += count

@@ -1,6 +1,6 @@
 """Signals, stages and policies over HTTP."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Query, Response
@@ -18,16 +18,16 @@ from app.deps import (
     SettingsDep,
     StrictRoute,
     etag,
+    json_response,
     problems,
     require_match,
-    to_json,
 )
 from app.errors import not_found
-from app.events import StageChange
 from app.lifecycle import reading
 from app.lifecycle.lives import move_by_hand
 from app.lifecycle.models import LifecyclePolicy
 from app.lifecycle.parking import Offered
+from app.lifecycle.saving import transition_row
 from app.lifecycle.schemas import (
     IntervalList,
     LifecycleRead,
@@ -53,28 +53,6 @@ Override = Annotated[Principal, needs("lifecycle:override")]
 Language = Annotated[str, Header(alias="Accept-Language", max_length=200, description="zh or en")]
 
 
-def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(to_json(value), status, headers, "application/json")
-
-
-def _transition(change: StageChange, now: Any) -> dict[str, Any]:
-    return {
-        "id": change.transition_id,
-        "customer_id": change.customer_id,
-        "sequence": change.sequence,
-        "from_stage": change.from_stage,
-        "to_stage": change.to_stage,
-        "kind": change.kind,
-        "rule_id": change.rule_id,
-        "policy_version": change.policy_version,
-        "reason": change.reason,
-        "actor": change.actor,
-        "facts": change.facts,
-        "effective_at": change.effective_at,
-        "decided_at": now,
-    }
-
-
 @signals_router.post(
     "/signals", response_model=SignalReceipt, summary="Send signals", responses=problems("malformed_json")
 )
@@ -91,7 +69,7 @@ async def receive_signals(
     ]
     outcomes, changes = await record_signals(session, offered, now, settings.tz)
     results = [{"status": o.status, "customer_id": o.customer_id, "code": o.code, "detail": o.detail} for o in outcomes]
-    return _json({"results": results, "transitions": [_transition(change, now) for change in changes]})
+    return json_response({"results": results, "transitions": [transition_row(change, now) for change in changes]})
 
 
 @signals_router.get(
@@ -105,7 +83,7 @@ async def list_customer_signals(
 ) -> Response:
     """Latest occurrence first, with both times."""
     items, cursor = await reading.list_signals(connection, customer_id, query)
-    return _json({"items": items, "next_cursor": cursor})
+    return json_response({"items": items, "next_cursor": cursor})
 
 
 @router.get(
@@ -123,7 +101,7 @@ async def explain_lifecycle(
     language: Language = "en",
 ) -> Response:
     """Why here, what next, what blocks it: every rule of the stage, every condition with its actual value."""
-    return _json(await reading.explain_customer(connection, customer_id, now, settings.tz, language))
+    return json_response(await reading.explain_customer(connection, customer_id, now, settings.tz, language))
 
 
 @router.get(
@@ -137,7 +115,7 @@ async def list_customer_transitions(
 ) -> Response:
     """Newest first; each with its rule, facts and policy version."""
     items, cursor = await reading.list_transitions(connection, customer_id, query)
-    return _json({"items": items, "next_cursor": cursor})
+    return json_response({"items": items, "next_cursor": cursor})
 
 
 @router.post(
@@ -166,7 +144,7 @@ async def create_transition(
     require_match(if_match, customer.version)
     after = customer.version + 1
     change = await move_by_hand(session, customer_id, body.to, body.reason, principal.actor, now, settings.tz)
-    return _json(_transition(change, now), 201, {"ETag": etag(after)})
+    return json_response(transition_row(change, now), 201, {"ETag": etag(after)})
 
 
 @router.get(
@@ -177,7 +155,7 @@ async def create_transition(
 )
 async def list_customer_intervals(customer_id: UUID, connection: ReadDep, now: NowDep, _: Reader) -> Response:
     """Oldest first, without gaps."""
-    return _json({"items": await reading.list_intervals(connection, customer_id, now)})
+    return json_response({"items": await reading.list_intervals(connection, customer_id, now)})
 
 
 @router.get(
@@ -189,7 +167,7 @@ async def list_policies(connection: ReadDep, _: Reader) -> Response:
     rows = await connection.execute(
         select(*(c for c in table.c if c.name not in ("body", "digest"))).order_by(table.c.version.desc())
     )
-    return _json({"items": [dict(row) for row in rows.mappings()]})
+    return json_response({"items": [dict(row) for row in rows.mappings()]})
 
 
 @router.get(
@@ -205,4 +183,4 @@ async def get_policy(version: Annotated[int, Path(ge=1, le=2**31 - 1)], connecti
     if row is None:
         raise not_found("policy version")
     document = {key: value for key, value in row.items() if key not in ("body", "digest")}
-    return _json({**document, "document": row["body"]})
+    return json_response({**document, "document": row["body"]})

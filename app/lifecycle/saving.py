@@ -103,7 +103,7 @@ async def save_steps(
             for c, n in zip(changes, cycles, strict=True)
         ],
     )
-    await session.execute(insert(Transition), [_transition(c, now) for c in changes])
+    await session.execute(insert(Transition), [transition_row(c, now) for c in changes])
     await session.execute(update(LifecycleState), [_state(s, c, now) for s, c in zip(steps, changes, strict=True)])
     await session.execute(
         update(Customer), [_customer(s, c, n, now, pin) for s, c, n in zip(steps, changes, cycles, strict=True)]
@@ -132,7 +132,8 @@ def _change(step: Step, policy_version: int) -> StageChange:
     )
 
 
-def _transition(change: StageChange, now: datetime) -> dict[str, Any]:
+def transition_row(change: StageChange, now: datetime) -> dict[str, Any]:
+    """A transition as it is stored, which is also how the API shows it."""
     return {
         "id": change.transition_id,
         "customer_id": change.customer_id,

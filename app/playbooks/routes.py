@@ -9,7 +9,18 @@ from sqlalchemy import select
 from app.auth.deps import needs
 from app.auth.service import Principal
 from app.customers.reading import refuse_missing
-from app.deps import IfMatch, IfNoneMatch, NowDep, ReadDep, SessionDep, StrictRoute, etag, problems, to_json, unchanged
+from app.deps import (
+    IfMatch,
+    IfNoneMatch,
+    NowDep,
+    ReadDep,
+    SessionDep,
+    StrictRoute,
+    etag,
+    json_response,
+    problems,
+    unchanged,
+)
 from app.playbooks.models import PlaybookRow
 from app.playbooks.schemas import (
     ActionCancel,
@@ -36,11 +47,11 @@ _CHANGE = problems("malformed_json", "not_found", "action_not_open", "conflict",
 
 
 def _action(action: dict[str, Any]) -> Response:
-    return Response(to_json(action), 200, {"ETag": etag(action["version"])}, "application/json")
+    return json_response(action, 200, {"ETag": etag(action["version"])})
 
 
 def _page(items: list[dict[str, Any]], cursor: str | None) -> Response:
-    return Response(to_json({"items": items, "next_cursor": cursor}), media_type="application/json")
+    return json_response({"items": items, "next_cursor": cursor})
 
 
 @router.get(
@@ -149,7 +160,7 @@ async def list_customer_messages(
 )
 async def mark_message_read(message_id: UUID, session: SessionDep, now: NowDep, _: Writer) -> Response:
     """Notes the first time; may be repeated."""
-    return Response(to_json(await mark_read(session, message_id, now)), media_type="application/json")
+    return json_response(await mark_read(session, message_id, now))
 
 
 @router.get(
@@ -159,7 +170,7 @@ async def list_playbooks(connection: ReadDep, _: Reader) -> Response:
     """All versions, newest first; the newest published one is in force for intervals that begin now."""
     columns = (PlaybookRow.version, PlaybookRow.name, PlaybookRow.status, PlaybookRow.published_at)
     rows = (await connection.execute(select(*columns).order_by(PlaybookRow.version.desc()))).mappings()
-    return Response(to_json({"items": [dict(row) for row in rows]}), media_type="application/json")
+    return json_response({"items": [dict(row) for row in rows]})
 
 
 @router.get(
@@ -171,4 +182,4 @@ async def list_playbooks(connection: ReadDep, _: Reader) -> Response:
 )
 async def get_playbook(version: Version, connection: ReadDep, _: Reader) -> Response:
     """Every action of this version. Published versions never change."""
-    return Response(to_json(await read_playbook(connection, version)), media_type="application/json")
+    return json_response(await read_playbook(connection, version))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
+import orjson
 from fastapi import APIRouter, Body, Query, Response
 
 from app.auth.deps import needs
@@ -17,9 +18,9 @@ from app.deps import (
     SettingsDep,
     StrictRoute,
     etag,
+    json_response,
     problems,
     require_match,
-    to_json,
     unchanged,
 )
 from app.pagination import PageQuery, decode_cursor, encode_cursor
@@ -56,13 +57,13 @@ def _shape(endpoint: WebhookEndpoint) -> dict[str, Any]:
 
 
 def _answer(endpoint: Mapping[str, Any], status: int = 200, **headers: str) -> Response:
-    return Response(to_json(endpoint), status, {"ETag": etag(endpoint["version"]), **headers}, "application/json")
+    return json_response(endpoint, status, {"ETag": etag(endpoint["version"]), **headers})
 
 
 def _page(items: list[dict[str, Any]], limit: int, fingerprint: str) -> Response:
     """A page of at most `limit` of `items`, of which one more may have been read; newest id first."""
     cursor = encode_cursor(fingerprint, str(items[limit - 1]["id"])) if len(items) > limit else None
-    return Response(to_json({"items": items[:limit], "next_cursor": cursor}), media_type="application/json")
+    return json_response({"items": items[:limit], "next_cursor": cursor})
 
 
 def _before(query: PageQuery, fingerprint: str) -> UUID | None:
@@ -205,7 +206,7 @@ async def list_events(query: Annotated[EventQuery, Query()], connection: ReadDep
     after = min(decode_cursor(fingerprint, query.cursor, (int,))[0], _FARTHEST) if query.cursor else 0
     types = matching(query.type) if query.type else None
     page = await read_feed(connection, after, query.limit, types, query.customer_id)
-    reached = to_json(encode_cursor(fingerprint, page.reached)).decode()
+    reached = orjson.dumps(encode_cursor(fingerprint, page.reached)).decode()
     body = (
         f'{{"items":[{",".join(page.bodies)}],'
         f'"next_cursor":{reached if page.more else "null"},"resume_cursor":{reached}}}'
