@@ -32,7 +32,7 @@ def reactions(settings: Settings) -> Reactions:
     return {
         CustomersCreated: (event_log.append, begin_life, allocation.recommend_to_new),
         CustomersUpdated: (event_log.append, note_profile, allocation.recommend_after_edit),
-        CustomersErased: (event_log.append,),
+        CustomersErased: (event_log.append, lives.forget),
         StagesChanged: (event_log.append, playbooks.plan_actions, allocation.recommend_after_stage),
         ActionsFinished: (event_log.append,),
         # The stage first: it may change with the profile, and the portfolio follows from both.

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -52,6 +53,9 @@ async def _serve(settings: Settings, secret: str, host: str, port: int, stop: as
     )
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
+    # Modules and routes live as long as the process: a full collection need not walk through them again and again.
+    gc.collect()
+    gc.freeze()
     serving = asyncio.create_task(server.serve())
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([serving, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -105,7 +109,7 @@ async def run_all(run: Run) -> None:
     try:
         await ensure_defaults(database, settings, utc_now())
         key = run.key or await _first_key(database, run.secret, run.keep)
-        rest = await _first_of_demo(database, settings) if run.demo else None
+        rest = await _first_of_demo(database, settings, stop) if run.demo else None
         _say(run.host, run.port, key)
         await _together(
             [
@@ -120,11 +124,10 @@ async def run_all(run: Run) -> None:
         await database.close()
 
 
-async def _first_of_demo(database: Database, settings: Settings) -> Rest | None:
+async def _first_of_demo(database: Database, settings: Settings, stop: asyncio.Event) -> Rest | None:
     from app.demo.institution import load_first
 
-    rest: Rest | None = await load_first(database, settings)
-    return rest
+    return await load_first(database, settings, stop)
 
 
 async def _together(parts: Sequence[Coroutine[Any, Any, None]], stop: asyncio.Event) -> None:

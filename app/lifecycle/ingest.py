@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -91,7 +90,7 @@ async def _add_days(session: AsyncSession, new: New, days: Days) -> None:
     sums: dict[tuple[UUID, date], list[Any]] = {}
     for signal, effect in new:
         if effect.activity or effect.inflow or effect.outflow or effect.logins:
-            row = sums.setdefault((signal.customer_id, days[signal.occurred_at]), [Decimal(0), Decimal(0), 0, 0, 0, 0])
+            row = sums.setdefault((signal.customer_id, days[signal.occurred_at]), [0, 0, 0, 0, 0, 0])
             added = (
                 effect.inflow,
                 effect.outflow,
@@ -102,13 +101,15 @@ async def _add_days(session: AsyncSession, new: New, days: Days) -> None:
             )
             for i, value in enumerate(added):
                 row[i] += value
+    if not sums:
+        return
     names = ("inflow", "outflow", "deposits", "trades", "logins", "activity")
     added_up = ", ".join(f"{name} = d.{name} + excluded.{name}" for name in names)
     await session.execute(
         text(
             "INSERT INTO customer_day AS d (customer_id, day, inflow, outflow, deposits, trades, logins, activity)"
-            " SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:days AS date[]), CAST(:inflow AS numeric[]),"
-            " CAST(:outflow AS numeric[]), CAST(:deposits AS int[]), CAST(:trades AS int[]), CAST(:logins AS int[]),"
+            " SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:days AS date[]), CAST(:inflow AS bigint[]),"
+            " CAST(:outflow AS bigint[]), CAST(:deposits AS int[]), CAST(:trades AS int[]), CAST(:logins AS int[]),"
             f" CAST(:activity AS int[])) ON CONFLICT (customer_id, day) DO UPDATE SET {added_up}"
         ),
         {
@@ -123,7 +124,7 @@ async def _add_totals(session: AsyncSession, new: New, days: Days) -> None:
     sums: dict[UUID, list[Any]] = {}
     for signal, effect in new:
         day = days[signal.occurred_at]
-        row = sums.setdefault(signal.customer_id, [Decimal(0), Decimal(0), 0, None, None, None])
+        row = sums.setdefault(signal.customer_id, [0, 0, 0, None, None, None])
         row[0] += effect.inflow
         row[1] += effect.outflow
         row[2] += effect.trades
@@ -138,7 +139,7 @@ async def _add_totals(session: AsyncSession, new: New, days: Days) -> None:
         text(
             "INSERT INTO customer_totals AS t"
             " (customer_id, inflow, outflow, trades, first_funded_on, last_active_on, since_on)"
-            " SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:inflow AS numeric[]), CAST(:outflow AS numeric[]),"
+            " SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:inflow AS bigint[]), CAST(:outflow AS bigint[]),"
             " CAST(:trades AS bigint[]), CAST(:funded AS date[]), CAST(:active AS date[]), CAST(:since AS date[]))"
             " ON CONFLICT (customer_id) DO UPDATE SET inflow = t.inflow + excluded.inflow,"
             " outflow = t.outflow + excluded.outflow, trades = t.trades + excluded.trades,"
@@ -162,13 +163,15 @@ _LATER = (
 
 
 async def _set_balances(session: AsyncSession, new: New, days: Days) -> None:
-    last: dict[tuple[UUID, str, date], tuple[Incoming, Decimal]] = {}
+    last: dict[tuple[UUID, str, date], tuple[Incoming, int]] = {}
     for signal, effect in new:
         if effect.account is None or effect.balance is None:
             continue
         key = (signal.customer_id, effect.account, days[signal.occurred_at])
         if key not in last or _writer(signal) > _writer(last[key][0]):
             last[key] = (signal, effect.balance)
+    if not last:
+        return
     accounts = sorted({key[:2] for key in last})
     await session.execute(
         text(
@@ -182,7 +185,7 @@ async def _set_balances(session: AsyncSession, new: New, days: Days) -> None:
             "INSERT INTO account_day AS held"
             " (customer_id, account, day, balance, occurred_at, source, source_event_id)"
             " SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:accounts AS text[]), CAST(:days AS date[]),"
-            " CAST(:balances AS numeric[]), CAST(:times AS timestamptz[]), CAST(:sources AS text[]),"
+            " CAST(:balances AS bigint[]), CAST(:times AS timestamptz[]), CAST(:sources AS text[]),"
             " CAST(:events AS text[])) ON CONFLICT (customer_id, account, day) DO UPDATE SET"
             " balance = excluded.balance, occurred_at = excluded.occurred_at, source = excluded.source,"
             f" source_event_id = excluded.source_event_id WHERE {_LATER}"
@@ -212,6 +215,8 @@ async def _set_facts(session: AsyncSession, new: New, days: Days) -> None:
             key = (signal.customer_id, name)
             if key not in last or _writer(signal) > _writer(last[key][0]):
                 last[key] = (signal, value)
+    if not last:
+        return
     await session.execute(
         text(
             "INSERT INTO customer_fact AS held"

@@ -5,13 +5,14 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import insert
+from sqlalchemy import delete, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import new_id
 from app.errors import Problem, invalid
 from app.events import (
     CustomersCreated,
+    CustomersErased,
     CustomersUpdated,
     NewCustomer,
     RecommendationsAccepted,
@@ -21,7 +22,7 @@ from app.events import (
     publish,
 )
 from app.lifecycle.loading import load
-from app.lifecycle.models import LifecycleState, StageInterval
+from app.lifecycle.models import LifecycleState, Signal, StageInterval
 from app.lifecycle.parking import unpark
 from app.lifecycle.policies import current_policy
 from app.lifecycle.policy import Policy
@@ -118,3 +119,8 @@ async def move_by_hand(
     step = Step(one, to, "manual", None, reason, actor, {}, entry_now(one.subject), now)
     [change] = await save_steps(session, [step], policy.version, now, pin=True)
     return change
+
+
+async def forget(session: AsyncSession, event: CustomersErased) -> None:
+    """Delete the signals of erased customers; everything else went with the customers."""
+    await session.execute(delete(Signal).where(Signal.customer_id.in_(event.customer_ids)))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -27,8 +28,8 @@ SELECT c.id, c.version, c.stage, c.stage_entered_at, c.cycle, s.last_trial_ended
        s.score_reasons, s.next_evaluation_at,
        (c.stage_entered_at AT TIME ZONE :zone)::date - {_EPOCH} AS entered_day,
        (s.last_trial_ended_at AT TIME ZONE :zone)::date - {_EPOCH} AS trial_day,
-       (t.inflow * 10000)::bigint AS inflow, (t.outflow * 10000)::bigint AS outflow, t.trades,
-       t.first_funded_on - {_EPOCH} AS first_funded_day, (f.inflow * 10000)::bigint AS first_funded,
+       t.inflow AS inflow, t.outflow AS outflow, t.trades,
+       t.first_funded_on - {_EPOCH} AS first_funded_day, f.inflow AS first_funded,
        t.last_active_on - {_EPOCH} AS last_active_day, t.since_on - {_EPOCH} AS since_day
 FROM customers c
 JOIN lifecycle_state s ON s.customer_id = c.id
@@ -38,21 +39,21 @@ WHERE c.id = ANY(:ids) ORDER BY c.id
 """)
 
 _DAYS = text(f"""
-SELECT customer_id, array_agg(day - {_EPOCH}), array_agg((inflow * 10000)::bigint),
-       array_agg((outflow * 10000)::bigint), array_agg(deposits), array_agg(trades), array_agg(logins),
+SELECT customer_id, array_agg(day - {_EPOCH}), array_agg(inflow),
+       array_agg(outflow), array_agg(deposits), array_agg(trades), array_agg(logins),
        array_agg(activity)
 FROM customer_day WHERE customer_id = ANY(:ids) AND day > {_EPOCH} + CAST(:since AS integer) GROUP BY customer_id
 """)
 
 _ACCOUNTS = text(f"""
-SELECT a.customer_id, (b.balance * 10000)::bigint AS base, h.days, h.balances
+SELECT a.customer_id, b.balance AS base, h.days, h.balances
 FROM customer_accounts a
 LEFT JOIN LATERAL (
     SELECT balance FROM account_day d WHERE d.customer_id = a.customer_id AND d.account = a.account
       AND d.day <= {_EPOCH} + CAST(:since AS integer) ORDER BY d.day DESC LIMIT 1
 ) b ON true
 LEFT JOIN LATERAL (
-    SELECT array_agg(day - {_EPOCH}) AS days, array_agg((balance * 10000)::bigint) AS balances FROM account_day d
+    SELECT array_agg(day - {_EPOCH}) AS days, array_agg(balance) AS balances FROM account_day d
     WHERE d.customer_id = a.customer_id AND d.account = a.account AND d.day > {_EPOCH} + CAST(:since AS integer)
 ) h ON true
 WHERE a.customer_id = ANY(:ids)
@@ -60,7 +61,7 @@ WHERE a.customer_id = ANY(:ids)
 
 _MARKS = text(f"""
 SELECT customer_id,
-       jsonb_object_agg(name, jsonb_build_array(day - {_EPOCH}, extract(epoch FROM occurred_at), value))::text
+       json_object_agg(name, json_build_array(day - {_EPOCH}, extract(epoch FROM occurred_at)::float8, value))::text
 FROM customer_fact WHERE customer_id = ANY(:ids) GROUP BY customer_id
 """)
 
@@ -83,6 +84,7 @@ def local_day(moment: datetime, zone: ZoneInfo) -> int:
     return moment.astimezone(zone).toordinal() - EPOCH_ORDINAL
 
 
+@lru_cache(maxsize=4096)
 def midnight(day: int, zone: ZoneInfo) -> datetime:
     """The moment, in UTC, at which a local day begins."""
     return datetime.fromordinal(day + EPOCH_ORDINAL).replace(tzinfo=zone).astimezone(UTC)

@@ -13,7 +13,7 @@ import numpy as np
 from app.lifecycle.conditions import Tree, leaves
 from app.lifecycle.edges import BACK, Rule
 from app.lifecycle.facts import SCORE, Array, Evaluation, entry_figures
-from app.lifecycle.ledger import HORIZON, Bools, Floats, Known, Ledger
+from app.lifecycle.ledger import HORIZON, Bools, Ints, Known, Ledger
 from app.lifecycle.policy import Policy
 
 DAY = 86_400.0
@@ -114,10 +114,12 @@ def decide(subjects: Sequence[Subject], policy: Policy) -> list[Decision]:
 
 
 def _decide_group(group: Sequence[Subject], rules: Sequence[Rule], facts: Evaluation) -> list[Decision]:
-    truth = [np.broadcast_to(holds(rule.condition, facts), (len(group), HORIZON + 1)) for rule in rules]
-    flips = _first_flips(truth, len(group))
+    truth = [holds(rule.condition, facts) for rule in rules]
+    flips = _first_flips(truth, len(group)).tolist()
+    # Plain lists: picking single numbers out of arrays costs more than all of the above.
     now = [t[:, 0].tolist() for t in truth]
-    score = facts[SCORE][:, 0]
+    score = facts[SCORE][:, 0].tolist()
+    reasons = [(name, on.tolist()) for name, on in facts.reasons]
     decisions = []
     for row, subject in enumerate(group):
         true_now = [rule for rule, true in zip(rules, now, strict=True) if true[row]]
@@ -127,10 +129,10 @@ def _decide_group(group: Sequence[Subject], rules: Sequence[Rule], facts: Evalua
                 rule=fired,
                 to=_target(fired, subject),
                 confirming=confirming,
-                look_again_day=subject.known.today + int(flips[row]),
+                look_again_day=subject.known.today + flips[row],
                 look_again_at=moment,
                 score=int(score[row]),
-                score_reasons=tuple(name for name, on in facts.reasons if on[row]),
+                score_reasons=tuple(name for name, on in reasons if on[row]),
                 facts=facts_read(fired.condition, facts, row) if fired else {},
                 entry=entry_figures(facts.ledger, row) if fired else {},
             )
@@ -138,13 +140,15 @@ def _decide_group(group: Sequence[Subject], rules: Sequence[Rule], facts: Evalua
     return decisions
 
 
-def _first_flips(truth: Sequence[Bools], n: int) -> Floats:
+def _first_flips(truth: Sequence[Bools], n: int) -> Ints:
     """Days until the first predicate flips by time alone; HORIZON if none does before."""
     first = np.full(n, HORIZON, dtype=np.int64)
     for matrix in truth:
+        if matrix.shape[1] == 1:  # time does not change it
+            continue
         differs = matrix != matrix[:, :1]
         first = np.minimum(first, np.where(differs.any(axis=1), differs.argmax(axis=1), HORIZON))
-    return first.astype(np.float64)
+    return first
 
 
 def _choose(subject: Subject, true_now: Sequence[Rule]) -> tuple[Rule | None, dict[str, float], float | None]:

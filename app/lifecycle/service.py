@@ -105,7 +105,8 @@ async def _take(
         return _Identities([]), []
     ids = await lock(session, list({s.customer_id for s in signals}))
     changes = await catch_up(session, ids, now, zone)
-    new = await store_new(session, [s for s in signals if s.customer_id in set(ids)], now, zone)
+    there = set(ids)
+    new = await store_new(session, [s for s in signals if s.customer_id in there], now, zone)
     profiles: dict[UUID, dict[str, Any]] = {}
     # The earliest signal dates what follows: dated later, a stage would begin after signals of this very batch, and
     # they would count as those of the stage before.

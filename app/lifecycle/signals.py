@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 ACTS = frozenset({
@@ -34,8 +33,8 @@ RETENTION = timedelta(days=5 * 366)
 """How long deduplication keys are kept; a signal older than that is refused, since it might be a repetition."""
 
 _CUSTOM = re.compile(r"custom\.[a-z0-9_.]{1,60}")
-_AMOUNT = re.compile(r"\d{1,15}(\.\d{1,4})?")
-_SIGNED = re.compile(r"-?\d{1,15}(\.\d{1,4})?")
+_AMOUNT = re.compile(r"\d{1,12}(\.\d{1,4})?")
+_SIGNED = re.compile(r"-?\d{1,12}(\.\d{1,4})?")
 
 _SINCE = frozenset({"account_opened", "deposit", "product_opened"})
 _MARKED = frozenset({
@@ -75,19 +74,19 @@ _SURVEYS = ("nps", "csat", "ces")
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What one signal adds. Amounts in the institution's currency.
+    """What one signal adds. Amounts in ten-thousandths of the institution's currency: whole numbers add up exactly.
 
     `marks`: facts set by the last signal, name -> JSON value. `profile`: columns of the customer that follow.
     """
 
-    inflow: Decimal = Decimal(0)
-    outflow: Decimal = Decimal(0)
+    inflow: int = 0
+    outflow: int = 0
     trades: int = 0
     logins: int = 0
     activity: int = 0
     since: bool = False
     account: str | None = None
-    balance: Decimal | None = None
+    balance: int | None = None
     marks: Mapping[str, Any] = field(default_factory=dict)
     profile: Mapping[str, Any] = field(default_factory=dict)
 
@@ -152,13 +151,13 @@ def effects(kind: str, payload: Mapping[str, Any], occurred_at: datetime) -> Eff
     account = payload.get("account") or ("main" if balance is not None else None)
     if kind == "account_closed":
         balance = "0"
-    held = Decimal(balance) if balance is not None else None
+    held = _ten_thousandths(balance) if balance is not None else None
     if payload.get("system") is True:
         return Effects(account=account, balance=held)
-    amount = Decimal(payload.get("amount") or 0)
+    amount = _ten_thousandths(payload.get("amount") or "0")
     return Effects(
-        inflow=amount if kind == "deposit" else Decimal(0),
-        outflow=amount if kind == "withdrawal" else Decimal(0),
+        inflow=amount if kind == "deposit" else 0,
+        outflow=amount if kind == "withdrawal" else 0,
         trades=int(kind == "trade"),
         logins=int(kind == "login"),
         activity=int(kind in ACTS),
@@ -168,6 +167,11 @@ def effects(kind: str, payload: Mapping[str, Any], occurred_at: datetime) -> Eff
         marks=_marks(kind, payload, occurred_at),
         profile=_profile(kind, payload, occurred_at),
     )
+
+
+def _ten_thousandths(amount: str) -> int:
+    whole, _, part = amount.partition(".")
+    return int(whole + part.ljust(4, "0"))
 
 
 def _marks(kind: str, payload: Mapping[str, Any], occurred_at: datetime) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def upgrade() -> None:
         sa.Column("customer_id", sa.Uuid(), nullable=False),
         sa.Column("account", sa.Text(), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
-        sa.Column("balance", sa.Numeric(precision=20, scale=4), nullable=False),
+        sa.Column("balance", sa.BigInteger(), nullable=False),
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("source_event_id", sa.Text(), nullable=False),
@@ -93,8 +93,8 @@ def upgrade() -> None:
         "customer_day",
         sa.Column("customer_id", sa.Uuid(), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
-        sa.Column("inflow", sa.Numeric(precision=20, scale=4), nullable=False),
-        sa.Column("outflow", sa.Numeric(precision=20, scale=4), nullable=False),
+        sa.Column("inflow", sa.BigInteger(), nullable=False),
+        sa.Column("outflow", sa.BigInteger(), nullable=False),
         sa.Column("deposits", sa.Integer(), nullable=False),
         sa.Column("trades", sa.Integer(), nullable=False),
         sa.Column("logins", sa.Integer(), nullable=False),
@@ -121,8 +121,8 @@ def upgrade() -> None:
     op.create_table(
         "customer_totals",
         sa.Column("customer_id", sa.Uuid(), nullable=False),
-        sa.Column("inflow", sa.Numeric(precision=20, scale=4), nullable=False),
-        sa.Column("outflow", sa.Numeric(precision=20, scale=4), nullable=False),
+        sa.Column("inflow", sa.BigInteger(), nullable=False),
+        sa.Column("outflow", sa.BigInteger(), nullable=False),
         sa.Column("trades", sa.BigInteger(), nullable=False),
         sa.Column("first_funded_on", sa.Date(), nullable=True),
         sa.Column("last_active_on", sa.Date(), nullable=True),
@@ -165,9 +165,6 @@ def upgrade() -> None:
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("payload", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["customer_id"], ["customers.id"], name=op.f("fk_signals_customer_id"), ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("id", "received_at", name=op.f("pk_signals")),
         postgresql_partition_by="RANGE (received_at)",
     )

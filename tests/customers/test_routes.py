@@ -1,6 +1,7 @@
 """Customers over HTTP."""
 
 import pytest
+from sqlalchemy import text
 
 from tests.factories import make_customer, send, signal
 
@@ -160,6 +161,8 @@ async def test_a_deleted_customer_is_gone_and_stays_gone(client, session):
         answer = await client.get(url + path)
         assert answer.status_code == 410, (path, answer.text)
     assert (await client.patch(url, json={}, headers={"If-Match": "*"})).status_code == 410
+    left = await session.execute(text("SELECT count(*) FROM signals WHERE customer_id = :id"), {"id": customer["id"]})
+    assert left.scalar() == 0
     receipt = await send(client, signal(customer, "login"))
     assert receipt["results"][0]["code"] == "unknown_customer"
     feed = (await client.get("/v1/events", params={"limit": 200})).json()["items"]

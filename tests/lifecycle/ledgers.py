@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from app.lifecycle.facts import Evaluation
-from app.lifecycle.ledger import BALANCE_PAST, MONEY, Known, Ledger, State, Totals
+from app.lifecycle.ledger import BALANCE_PAST, Known, Ledger, State, Totals
 from app.lifecycle.policies import SHIPPED, shipped_document
 from app.lifecycle.policy import Policy, parse_policy
 from app.lifecycle.rules import Subject, value_now
@@ -63,7 +62,7 @@ def fold(signals: Iterable[Sent], state: State | None = None) -> Known:
     for s, effect in meant:
         marks |= {name: (s.day, s.at.timestamp(), value) for name, value in effect.marks.items()}
         if effect.account is not None and effect.balance is not None:
-            closing[effect.account, s.day] = int(effect.balance * MONEY)
+            closing[effect.account, s.day] = effect.balance
     return Known(
         today=TODAY,
         now=NOW.timestamp(),
@@ -82,7 +81,7 @@ def _days(meant: Meant) -> list[list[int]]:
     sums: dict[int, list[int]] = {}
     for s, e in meant:
         row = sums.setdefault(s.day, [0] * 6)
-        added = (int(e.inflow * MONEY), int(e.outflow * MONEY), int(e.inflow > 0), e.trades, e.logins, e.activity)
+        added = (e.inflow, e.outflow, int(e.inflow > 0), e.trades, e.logins, e.activity)
         for i, value in enumerate(added):
             row[i] += value
     return [list(sums), *(list(column) for column in zip(*sums.values(), strict=True))] if sums else []
@@ -91,11 +90,11 @@ def _days(meant: Meant) -> list[list[int]]:
 def _totals(meant: Meant) -> Totals:
     funded = min((s.day for s, e in meant if e.inflow), default=None)
     return Totals(
-        inflow=int(sum((e.inflow for _, e in meant), Decimal(0)) * MONEY),
-        outflow=int(sum((e.outflow for _, e in meant), Decimal(0)) * MONEY),
+        inflow=sum((e.inflow for _, e in meant)),
+        outflow=sum((e.outflow for _, e in meant)),
         trades=sum(e.trades for _, e in meant),
         first_funded_day=funded,
-        first_funded=int(sum((e.inflow for s, e in meant if s.day == funded), Decimal(0)) * MONEY),
+        first_funded=sum((e.inflow for s, e in meant if s.day == funded)),
         last_active_day=max((s.day for s, e in meant if e.activity), default=None),
         since_day=min((s.day for s, e in meant if e.since), default=None),
     )

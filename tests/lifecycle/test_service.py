@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from app.customers.service import lock
+from app.lifecycle.ledger import MONEY
 from app.lifecycle.parking import Offered
 from app.lifecycle.service import catch_up, record_signals
 from app.lifecycle.sweeps import evaluate_due
@@ -150,7 +151,7 @@ async def test_eight_writers_at_once_give_the_result_of_one(live_client, live, s
     await asyncio.gather(*(write(batch) for batch in batches))
     async with live.read() as connection:
         totals = (await connection.execute(text("SELECT DISTINCT inflow FROM customer_totals"))).scalars().all()
-        assert [int(t) for t in totals] == [8 * 1500 + 25000]
+        assert totals == [(8 * 1500 + 25000) * MONEY]
         steps = await connection.execute(
             text("SELECT customer_id, array_agg(sequence ORDER BY sequence) FROM transitions GROUP BY 1")
         )

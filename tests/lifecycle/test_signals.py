@@ -1,7 +1,6 @@
 """What signals are taken, and what each of them means."""
 
 from datetime import timedelta
-from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -71,10 +70,15 @@ def test_only_acts_of_the_customer_are_activity():
 def test_a_deposit_is_inflow_a_withdrawal_outflow_and_both_may_tell_the_balance():
     deposit = effects("deposit", {"amount": "12.3456", "account": "A", "balance_after": "-1"}, NOW)
     assert (deposit.inflow, deposit.outflow, deposit.account, deposit.balance) == (
-        Decimal("12.3456"), Decimal(0), "A", Decimal(-1),
+        123_456, 0, "A", -10_000,
     )  # fmt: skip
     withdrawal = effects("withdrawal", {"amount": "5", "balance_after": "7"}, NOW)
-    assert (withdrawal.inflow, withdrawal.outflow, withdrawal.account, withdrawal.balance) == (0, 5, "main", 7)
+    assert (withdrawal.inflow, withdrawal.outflow, withdrawal.account, withdrawal.balance) == (
+        0,
+        50_000,
+        "main",
+        70_000,
+    )
 
 
 def test_a_trade_is_no_flow():
@@ -83,7 +87,7 @@ def test_a_trade_is_no_flow():
 
 def test_a_system_posting_moves_the_balance_and_nothing_else():
     payload = {"amount": "3", "account": "A", "balance_after": "4", "system": True, "kind": "salary"}
-    assert effects("deposit", payload, NOW) == Effects(account="A", balance=Decimal(4))
+    assert effects("deposit", payload, NOW) == Effects(account="A", balance=40_000)
 
 
 def test_a_closed_account_holds_nothing():
