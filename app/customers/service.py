@@ -1,7 +1,7 @@
 """Creating, changing and deleting customers; every function takes a set."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -37,7 +37,8 @@ def profile_facts(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _consents(given: Sequence[ConsentInput], now: datetime) -> list[dict[str, Any]]:
-    return [{**c.model_dump(), "at": (c.at or now).isoformat()} for c in given]
+    times = [(c.at or now).astimezone(UTC).isoformat().replace("+00:00", "Z") for c in given]
+    return [{**c.model_dump(), "at": at} for c, at in zip(given, times, strict=True)]
 
 
 def _row(item: CustomerCreate, now: datetime, zone: str) -> dict[str, Any]:

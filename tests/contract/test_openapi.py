@@ -77,3 +77,13 @@ def test_every_public_event_is_a_webhook(document):
 
 def test_codes_have_chinese_titles():
     assert all(code.zh and code.en for code in CODES.values())
+
+
+async def test_the_interactive_docs_need_nobody_elses_server(client):
+    page = (await client.get("/docs")).text
+    assert "SwaggerUI" in page
+    sources = [part.split('"')[0] for part in page.split('src="')[1:]]
+    assert sources
+    for source in sources:
+        assert source.startswith("/"), source
+        assert (await client.get(source)).status_code == 200
