@@ -1,9 +1,8 @@
 """Stores signals and what they add to the tables that facts are computed from. Bulk statements, locked customers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -15,8 +14,7 @@ from app.clock import new_id
 from app.lifecycle.signals import Effects, effects
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """An accepted signal of a known customer."""
 
     customer_id: UUID

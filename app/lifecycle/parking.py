@@ -1,9 +1,8 @@
 """Signals as they are sent, and those that wait for their customer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -15,8 +14,7 @@ from app.lifecycle.models import ParkedSignal
 PARKED_FOR = timedelta(hours=72)
 
 
-@dataclass(frozen=True, slots=True)
-class Offered:
+class Offered(NamedTuple):
     """A signal as it was sent: of a customer by id or by external id."""
 
     customer_id: UUID | None

@@ -13,7 +13,7 @@ import numpy as np
 from app.lifecycle.conditions import Tree, leaves
 from app.lifecycle.edges import BACK, Rule
 from app.lifecycle.facts import SCORE, Array, Evaluation, entry_figures
-from app.lifecycle.ledger import HORIZON, Bools, Ints, Known, Ledger
+from app.lifecycle.ledger import SOON, Bools, Ints, Known, Ledger
 from app.lifecycle.policy import Policy
 
 DAY = 86_400.0
@@ -107,7 +107,7 @@ def decide(subjects: Sequence[Subject], policy: Policy) -> list[Decision]:
         rows = [i for i, s in enumerate(subjects) if s.known.state.stage == stage]
         if rows:
             group = [subjects[i] for i in rows]
-            facts = evaluation(policy, Ledger([s.known for s in group]))
+            facts = evaluation(policy, Ledger([s.known for s in group], horizon=SOON))
             for i, decision in zip(rows, _decide_group(group, rules, facts), strict=True):
                 found[i] = decision
     return [decision for decision in found if decision is not None]
@@ -141,13 +141,13 @@ def _decide_group(group: Sequence[Subject], rules: Sequence[Rule], facts: Evalua
 
 
 def _first_flips(truth: Sequence[Bools], n: int) -> Ints:
-    """Days until the first predicate flips by time alone; HORIZON if none does before."""
-    first = np.full(n, HORIZON, dtype=np.int64)
+    """Days until the first predicate flips by time alone; SOON if none does before."""
+    first = np.full(n, SOON, dtype=np.int64)
     for matrix in truth:
         if matrix.shape[1] == 1:  # time does not change it
             continue
         differs = matrix != matrix[:, :1]
-        first = np.minimum(first, np.where(differs.any(axis=1), differs.argmax(axis=1), HORIZON))
+        first = np.minimum(first, np.where(differs.any(axis=1), differs.argmax(axis=1), SOON))
     return first
 
 
@@ -195,4 +195,4 @@ def value_now(values: Array, row: int) -> Any:
 
 def entry_now(subject: Subject) -> dict[str, float]:
     """The figures to note when this subject enters another stage now."""
-    return entry_figures(Ledger([subject.known], only_now=True), 0)
+    return entry_figures(Ledger([subject.known], horizon=0), 0)

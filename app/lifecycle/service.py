@@ -5,9 +5,8 @@ people move them by hand: lives.py.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -31,8 +30,7 @@ _MAX_STEPS = 50
 """Due moments that one catch-up may work through; more would mean that a rule makes itself due for ever."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of a signal: accepted, duplicate, parked, or rejected with code and reason."""
 
     status: str

@@ -7,9 +7,9 @@ and `customer_fact`. All four are independent of the order of arrival: sums, min
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 ACTS = frozenset({
     "enquiry", "content_opened", "event_attended", "contact_in", "meeting_held", "trial_started", "account_opened",
@@ -72,8 +72,7 @@ SEVERITIES = ("low", "medium", "severe")
 _SURVEYS = ("nps", "csat", "ces")
 
 
-@dataclass(frozen=True, slots=True)
-class Effects:
+class Effects(NamedTuple):
     """What one signal adds. Amounts in ten-thousandths of the institution's currency: whole numbers add up exactly.
 
     `marks`: facts set by the last signal, name -> JSON value. `profile`: columns of the customer that follow.
@@ -87,8 +86,8 @@ class Effects:
     since: bool = False
     account: str | None = None
     balance: int | None = None
-    marks: Mapping[str, Any] = field(default_factory=dict)
-    profile: Mapping[str, Any] = field(default_factory=dict)
+    marks: Mapping[str, Any] = MappingProxyType({})
+    profile: Mapping[str, Any] = MappingProxyType({})
 
 
 def judge(kind: str, payload: Mapping[str, Any], occurred_at: datetime, now: datetime) -> tuple[str, str] | None:

@@ -87,7 +87,7 @@ def test_the_facts_of_a_set_are_those_of_each(customers):
 @given(signal_lists(least=1), states())
 def test_the_facts_of_today_alone_are_the_first_column(signals, state):
     known = fold(signals, state)
-    narrow, wide = Evaluation(Ledger([known], only_now=True)), Evaluation(Ledger([known]))
+    narrow, wide = Evaluation(Ledger([known], horizon=0)), Evaluation(Ledger([known]))
     assert [n for n in FACTS if not same(narrow[n][:, 0], wide[n][:, 0])] == []
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.lifecycle.facts import Evaluation
-from app.lifecycle.ledger import HORIZON, Ledger
+from app.lifecycle.ledger import HORIZON, SOON, Ledger
 from app.lifecycle.policy import parse_policy
 from app.lifecycle.rules import Subject, decide, evaluation, holds
 from tests.lifecycle.ledgers import (
@@ -145,7 +145,7 @@ def test_the_next_look_is_at_the_midnight_when_a_window_moves_on():
     [decision] = decide([Subject(ACTIVE, bound=True)], policy(rule("any")))
     assert decision.look_again_day == TODAY + 25  # the login of five days ago leaves the window of thirty
     [never] = decide([Subject(fold([]))], policy(rule("any")))
-    assert never.look_again_day == TODAY + HORIZON
+    assert never.look_again_day == TODAY + SOON
 
 
 def test_a_rule_of_another_stage_is_no_candidate():
@@ -165,7 +165,7 @@ def test_a_set_is_decided_like_each_of_its_members(name, customers):
 
 def held_now(known, name):
     """Truth, today, of each candidate rule of a set of customers in one stage: (rules, n)."""
-    facts = evaluation(POLICIES[name], Ledger(known, only_now=True))
+    facts = evaluation(POLICIES[name], Ledger(known, horizon=0))
     rules = POLICIES[name].by_stage[known[0].state.stage]
     return np.array([np.broadcast_to(holds(r.condition, facts), (len(known), 1))[:, 0] for r in rules])
 
@@ -194,11 +194,11 @@ def test_the_next_look_is_never_late_and_never_in_vain(name, subject):
     known = subject.known
     [decision] = decide([subject], POLICIES[name])
     ahead = decision.look_again_day - TODAY
-    assert 1 <= ahead <= HORIZON
+    assert 1 <= ahead <= SOON
     later = [replace(known, today=TODAY + d, now=known.now + d * DAY) for d in range(ahead + 1)]
     found = held_now(later, name)
     assert (found[:, :ahead] == found[:, :1]).all()
-    assert ahead == HORIZON or (found[:, ahead] != found[:, 0]).any()
+    assert ahead == SOON or (found[:, ahead] != found[:, 0]).any()
 
 
 FLOWS = ("deposit", "withdrawal")
