@@ -130,6 +130,10 @@ class _Step:
     customers: list[DemoCustomer] = field(default_factory=list)
     signals: list[DemoSignal] = field(default_factory=list)
 
+    def ends_with(self, moment: datetime | None, zone: ZoneInfo) -> bool:
+        """Whether this is the step that received signals at `moment`."""
+        return moment is not None and self.first <= moment.astimezone(zone).date() < self.end
+
 
 async def _coming(
     database: Database,
@@ -142,20 +146,19 @@ async def _coming(
     """All steps that are not over, in order of time, with what the database does not know yet."""
     known = await _known_customers(database, customers)
     received = await _received(database, signals)
-    new = [(c.created_on, c) for c in customers if c.external_id not in known and c.created_on < until]
     days = {moment: moment.astimezone(zone).date() for moment in {s.occurred_at for s in signals}}
-    sent = [(days[s.occurred_at], s) for s in signals if (s.source, s.source_event_id) not in received]
-    begun = [moment.astimezone(zone).date() for moment in received.values()]
-    first = min([*(day for day, _ in new), *(day for day, _ in sent), *([max(begun)] if begun else [])], default=until)
-    count = -(-(until - first).days // step_days)
-    begins = [first + timedelta(days=step_days * i) for i in range(count)]
-    steps = [_Step(day, min(day + timedelta(days=step_days), until)) for day in begins]
-    for arrival, customer in sorted(new, key=lambda pair: pair[0]):
-        steps[(arrival - first).days // step_days].customers.append(customer)
-    for day, signal in sorted(sent, key=lambda pair: (pair[1].occurred_at, pair[1].source_event_id)):
-        if day < until:
-            steps[(day - first).days // step_days].signals.append(signal)
-    return steps
+    new = [c for c in customers if c.external_id not in known and c.created_on < until]
+    sent = [s for s in signals if (s.source, s.source_event_id) not in received and days[s.occurred_at] < until]
+    origin = min([*(c.created_on for c in customers), *days.values()], default=until)
+    begins = range(0, (until - origin).days, step_days)
+    steps = [_Step(origin + timedelta(days=n), min(origin + timedelta(days=n + step_days), until)) for n in begins]
+    for customer in sorted(new, key=lambda c: c.created_on):
+        steps[(customer.created_on - origin).days // step_days].customers.append(customer)
+    for signal in sorted(sent, key=lambda s: (s.occurred_at, s.source_event_id)):
+        steps[(days[signal.occurred_at] - origin).days // step_days].signals.append(signal)
+    under_way = max(received.values(), default=None)
+    todo = (n for n, step in enumerate(steps) if step.customers or step.signals or step.ends_with(under_way, zone))
+    return steps[min(todo, default=len(steps) - 1) :]
 
 
 async def _known_customers(database: Database, customers: Sequence[DemoCustomer]) -> set[str]:
