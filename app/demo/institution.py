@@ -45,22 +45,27 @@ async def load_first(
 
     Nothing else may sweep this database meanwhile: see `as_one`. What `stop` interrupts goes on at the next call.
     """
-    log.info("loading the demonstration")
-    until = await _noted_until(database) or utc_now().astimezone(settings.tz).date()
-    first = await asyncio.to_thread(simulate, customers=min(FIRST, customers), end=until)
-    with _progress("Loading the first customers", first, until) as on_step:
-        try:
-            await _live(database, settings, first, until, on_step, stop.is_set if stop is not None else lambda: False)
-        except Stopped:
-            return None
     there = await _there(database)
-    if len(there) >= customers:
+    until = await _noted_until(database) or utc_now().astimezone(settings.tz).date()
+    if len(there) <= min(FIRST, customers):  # more are there only after the first were complete
+        log.info("loading the first customers of the demonstration")
+        first = await asyncio.to_thread(simulate, customers=min(FIRST, customers), end=until)
+        with _progress("Loading the first customers", first, until) as on_step:
+            try:
+                await _live(database, settings, first, until, on_step, stop.is_set if stop is not None else _never)
+            except Stopped:
+                return None
+    if max(len(there), FIRST) >= customers:
         return None
 
     async def rest(stop: asyncio.Event) -> None:
         await _in_a_thread(settings, until, customers, stop)
 
     return rest
+
+
+def _never() -> bool:
+    return False
 
 
 async def _live(
