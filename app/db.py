@@ -69,7 +69,9 @@ class Database:
             "pool_pre_ping": False,
             "connect_args": {"server_settings": {"jit": "off", "application_name": "stagefolio"}},
         }
-        writer = create_async_engine(async_url(url), **options)
+        # A transaction that waits long for a row gives up, or a few stuck ones would hold every connection.
+        waiting = {"jit": "off", "application_name": "stagefolio", "lock_timeout": "10s"}
+        writer = create_async_engine(async_url(url), **{**options, "connect_args": {"server_settings": waiting}})
         reader = create_async_engine(async_url(url), isolation_level="AUTOCOMMIT", **options)
         return cls(writer, reader, reactions)
 

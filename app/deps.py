@@ -75,7 +75,9 @@ def require_match(if_match: str | None, version: int | str) -> None:
     """428 without `If-Match`, 412 if it does not name the present version."""
     if if_match is None:
         raise Problem("precondition_required", "Send If-Match with the ETag that you read.")
-    if if_match.strip() != "*" and etag(version) not in [tag.strip() for tag in if_match.split(",")]:
+    # What follows a dot in a tag tells representations of one version apart; a change is based on the version.
+    based_on = [tag.strip().strip('"').split(".")[0] for tag in if_match.split(",")]
+    if if_match.strip() != "*" and str(version) not in based_on:
         raise Problem("stale", "Read the resource again and repeat the change.", headers={"ETag": etag(version)})
 
 
@@ -101,16 +103,25 @@ def problems(*codes: str) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def _find_nul(value: Any, pointer: str) -> str | None:
-    """Pointer to the first string with a NUL character, which PostgreSQL cannot store, or None."""
-    if isinstance(value, str):
-        return pointer if "\x00" in value else None
-    children: Any = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, child in children:
-        found = pointer if isinstance(key, str) and "\x00" in key else _find_nul(child, f"{pointer}/{key}")
-        if found is not None:
-            return found
-    return None
+_DEEPEST = 64
+"""Levels of nesting that a body may have: more than any shape of ours, and far from what breaks a writer of JSON."""
+
+
+def _check_values(parsed: Any) -> None:
+    """No nesting beyond _DEEPEST (400), and no NUL characters, which PostgreSQL cannot store (422)."""
+    waiting: list[tuple[Any, str, int]] = [(parsed, "", 0)]
+    while waiting:
+        value, pointer, depth = waiting.pop()
+        if depth > _DEEPEST:
+            raise Problem("malformed_json", f"Nested more than {_DEEPEST} levels deep.")
+        if isinstance(value, str):
+            if "\x00" in value:
+                raise Problem("invalid", errors=[FieldProblem(pointer=pointer, code="nul", detail="Contains U+0000.")])
+        elif isinstance(value, dict):
+            waiting += [(key, pointer, depth) for key in value]
+            waiting += [(child, f"{pointer}/{key}", depth + 1) for key, child in value.items()]
+        elif isinstance(value, list):
+            waiting += [(child, f"{pointer}/{i}", depth + 1) for i, child in enumerate(value)]
 
 
 def parse_json(body: bytes) -> Any:
@@ -119,10 +130,7 @@ def parse_json(body: bytes) -> Any:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Problem("malformed_json", f"Line {error.lineno}, column {error.colno}.") from error
-    if b"\\u0000" in body:
-        pointer = _find_nul(parsed, "")
-        if pointer is not None:
-            raise Problem("invalid", errors=[FieldProblem(pointer=pointer, code="nul", detail="Contains U+0000.")])
+    _check_values(parsed)
     return parsed
 
 

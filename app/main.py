@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from app import openapi
@@ -110,7 +110,7 @@ def _add_errors(app: FastAPI) -> None:
             problem.headers["Allow"] = _allowed(request)
         return problem_response(request, problem)
 
-    for kind in (Problem, RequestValidationError, StarletteHTTPException, HTTPException, DBAPIError, OSError):
+    for kind in (Problem, RequestValidationError, StarletteHTTPException, HTTPException, SQLAlchemyError, OSError):
         app.add_exception_handler(kind, answer)
 
 

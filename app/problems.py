@@ -6,6 +6,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from app.errors import CODES, FieldProblem, Problem
@@ -56,10 +57,12 @@ def problem_of(error: Exception) -> Problem:
             return Problem("method_not_allowed", headers=dict(error.headers or {}))
         case HTTPException():
             return Problem("bad_request" if error.status_code < 500 else "internal")
-        case OperationalError() | InterfaceError() | ConnectionError() | TimeoutError():
+        case OperationalError() | InterfaceError() | PoolTimeout() | ConnectionError() | TimeoutError():
             return Problem("unavailable", "The database does not answer; try again.", headers={"Retry-After": "2"})
         case DBAPIError() if getattr(error.orig, "sqlstate", "") in ("40001", "40P01", "55P03", "57014"):
             return Problem("unavailable", "Too much at once on the same rows; try again.", headers={"Retry-After": "1"})
+        case DBAPIError() if getattr(error.orig, "sqlstate", "") == "22003":
+            return Problem("invalid", "A number is too large to be added up.")
         case DBAPIError() if getattr(error.orig, "sqlstate", "")[:2] in ("08", "57", "53"):
             return Problem("unavailable", "The database does not answer; try again.", headers={"Retry-After": "2"})
     return Problem("internal")

@@ -136,7 +136,10 @@ async def _together(parts: Sequence[Coroutine[Any, Any, None]], stop: asyncio.Ev
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     if any(task.exception() for task in done):
         stop.set()
-    await asyncio.gather(*tasks)
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
 
 
 async def _watch(revive: Callable[[], bool], stop: asyncio.Event) -> None:

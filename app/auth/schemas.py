@@ -4,7 +4,9 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.clock import Instant
 
 
 class ApiKeyCreate(BaseModel):
@@ -14,7 +16,7 @@ class ApiKeyCreate(BaseModel):
 
     name: Annotated[str, Field(min_length=1, max_length=100, description="Who or what uses the key")]
     scopes: Annotated[list[str], Field(min_length=1, max_length=30, description="What it may do")]
-    expires_at: Annotated[AwareDatetime | None, Field(description="When it stops working")] = None
+    expires_at: Annotated[Instant | None, Field(description="When it stops working")] = None
 
 
 class ApiKeyRead(BaseModel):

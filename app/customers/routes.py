@@ -34,8 +34,13 @@ Reader = Annotated[Principal, needs("customers:read")]
 Writer = Annotated[Principal, needs("customers:write")]
 
 
+def _tag(customer: dict[str, Any]) -> str:
+    """The version, and behind a dot what time alone changes: two answers that differ never share a tag."""
+    return f"{customer['version']}" + ("" if customer["suitability"] == "none" else f".{customer['suitability']}")
+
+
 def _answer(customer: dict[str, Any], status: int = 200, **headers: str) -> Response:
-    return json_response(customer, status, {"ETag": etag(customer["version"]), **headers})
+    return json_response(customer, status, {"ETag": etag(_tag(customer)), **headers})
 
 
 @router.post(
@@ -75,8 +80,8 @@ async def get_customer(
 ) -> Response:
     """The ETag of the answer is what a change must send as `If-Match`."""
     customer = await read_customer(connection, customer_id, now)
-    if unchanged(if_none_match, customer["version"]):
-        return Response(status_code=304, headers={"ETag": etag(customer["version"])})
+    if unchanged(if_none_match, _tag(customer)):
+        return Response(status_code=304, headers={"ETag": etag(_tag(customer))})
     return _answer(customer)
 
 

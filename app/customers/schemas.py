@@ -8,7 +8,6 @@ from zoneinfo import available_timezones
 from pydantic import (
     MISSING,
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     EmailStr,
@@ -18,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from app.clock import Instant
 from app.pagination import PageQuery
 
 Kind = Literal["individual", "business"]
@@ -80,7 +80,7 @@ class ConsentInput(BaseModel):
     purpose: Purpose
     granted: StrictBool
     source: Annotated[str | None, Field(max_length=200, description="Where it was given: form, call, branch")] = None
-    at: Annotated[AwareDatetime | None, Field(description="When it was given; now if absent")] = None
+    at: Annotated[Instant | None, Field(description="When it was given; now if absent")] = None
     text_version: Annotated[str | None, Field(max_length=60, description="Version of the text agreed to")] = None
 
 
@@ -246,8 +246,8 @@ class CustomerQuery(PageQuery):
     kyc_status: KycStatus | None = None
     relationship: Relationship | None = None
     external_id: Annotated[str | None, Field(max_length=100)] = None
-    created_from: Annotated[AwareDatetime | None, Field(alias="created_at[gte]")] = None
-    created_before: Annotated[AwareDatetime | None, Field(alias="created_at[lt]")] = None
+    created_from: Annotated[Instant | None, Field(alias="created_at[gte]")] = None
+    created_before: Annotated[Instant | None, Field(alias="created_at[lt]")] = None
     sort: Literal["created_at", "-created_at", "full_name", "-full_name", "stage_entered_at", "-stage_entered_at"] = (
         "-created_at"
     )

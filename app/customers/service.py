@@ -18,6 +18,14 @@ FACT_FIELDS = ("kyc_status", "segment", "tier", "birth_on", "contact_verified", 
 """Profile fields that rules may read. Changes of these are recorded as dated internal signals."""
 
 
+MOST_ATTRIBUTES = 50
+
+
+def _refuse_unborn(birth_on: Any, now: datetime, pointer: str) -> None:
+    if birth_on is not None and birth_on > now.date():
+        raise invalid(pointer, "in_the_future", "Lies in the future.")
+
+
 async def lock(session: AsyncSession, customer_ids: Sequence[UUID]) -> list[UUID]:
     """Lock customers in id order, the first lock of every writer; returns those that exist."""
     found = await session.execute(
@@ -34,6 +42,12 @@ def profile_facts(values: Mapping[str, Any]) -> dict[str, Any]:
     if "consents" in values:
         facts["marketing_consent"] = any(c["purpose"] == "marketing" and c["granted"] for c in values["consents"])
     return facts
+
+
+def _said(facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts that differ from what is assumed of everybody. A default nobody sent must not outweigh an older signal."""
+    assumed = {"kyc_status": "none", "contact_verified": False, "holds": [], "relationship": "open"}
+    return {name: value for name, value in facts.items() if value not in (None, assumed.get(name))}
 
 
 def _consents(given: Sequence[ConsentInput], now: datetime) -> list[dict[str, Any]]:
@@ -64,6 +78,8 @@ async def create_customers(
     An external id that is taken, or named twice, refuses the whole set (409). `silent` keeps the creations out of the
     webhooks (imports).
     """
+    for item in items:
+        _refuse_unborn(item.birth_on, now, "/birth_on")
     rows = [_row(item, now, zone) for item in items]
     await session.execute(insert(Customer), rows)
     wanted = [(external, row["id"]) for item, row in zip(items, rows, strict=True) for external in item.external_ids]
@@ -78,7 +94,7 @@ async def create_customers(
                     tuple(item.external_ids),
                     row["stage"],
                     item.playbook_mode or "full",
-                    profile_facts(row),
+                    _said(profile_facts(row)),
                     silent,
                 )
                 for item, row in zip(items, rows, strict=True)
@@ -110,9 +126,12 @@ async def _claim_external_ids(session: AsyncSession, wanted: Sequence[tuple[str,
 async def patch_customer(session: AsyncSession, customer: Customer, changes: Mapping[str, Any], now: datetime) -> None:
     """Apply a merge patch to a locked customer, raise its version, and tell of it. An empty change does nothing."""
     values = dict(changes)
+    _refuse_unborn(values.get("birth_on"), now, "/birth_on")
     if "attributes" in values:
         merged = {**customer.attributes, **values["attributes"]}
         values["attributes"] = {key: value for key, value in merged.items() if value is not None}
+        if len(values["attributes"]) > MOST_ATTRIBUTES:
+            raise invalid("/attributes", "too_long", f"There would be more than {MOST_ATTRIBUTES} attributes.")
     if "consents" in values:
         given = _consents([ConsentInput.model_validate(c) for c in values["consents"]], now)
         kept = {(c["channel"], c["purpose"]): c for c in customer.consents}

@@ -286,3 +286,12 @@ def here(name: str) -> Formula:
         return ledger.new_here(name)
 
     return formula
+
+
+def since_decline(name: str) -> Formula:
+    """Whether a mark was set since the customer last came out of decline."""
+
+    def formula(ledger: Ledger) -> Array:
+        return ledger.since_decline(name)
+
+    return formula

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import new_id
-from app.lifecycle.signals import Effects, effects
+from app.lifecycle.signals import OWN_SOURCE, Effects, effects
 
 
 class Incoming(NamedTuple):
@@ -27,8 +27,10 @@ class Incoming(NamedTuple):
 
 async def store_new(
     session: AsyncSession, signals: Sequence[Incoming], now: datetime, zone: ZoneInfo
-) -> list[tuple[Incoming, Effects]]:
+) -> tuple[list[tuple[Incoming, Effects]], set[tuple[UUID, str, str]]]:
     """Store the signals whose key is new, and add up what they mean; returns those, in the order given.
+
+    With them, which facts they set: (customer, name, source event id). A signal that came late sets nothing.
 
     Keys are inserted in sorted order, so that two batches that share keys wait for each other and never deadlock.
     """
@@ -55,8 +57,8 @@ async def store_new(
         await _add_days(session, new, days)
         await _add_totals(session, new, days)
         await _set_balances(session, new, days)
-        await _set_facts(session, new, days)
-    return new
+        return new, await _set_facts(session, new, days, zone)
+    return new, set()
 
 
 async def _insert_signals(session: AsyncSession, signals: Sequence[Incoming], now: datetime) -> None:
@@ -206,16 +208,18 @@ def _writers(signals: Sequence[Incoming]) -> dict[str, list[Any]]:
     }
 
 
-async def _set_facts(session: AsyncSession, new: New, days: Days) -> None:
+# What the service itself records is an edit of now: among these the last to arrive wins, whatever the clocks of two
+# hosts say.
+async def _set_facts(session: AsyncSession, new: New, days: Days, zone: ZoneInfo) -> set[tuple[UUID, str, str]]:
     last: dict[tuple[UUID, str], tuple[Incoming, Any]] = {}
     for signal, effect in new:
         for name, value in effect.marks.items():
             key = (signal.customer_id, name)
             if key not in last or _writer(signal) > _writer(last[key][0]):
-                last[key] = (signal, value)
+                last[key] = (signal, _local(name, value, zone))
     if not last:
-        return
-    await session.execute(
+        return set()
+    stored = await session.execute(
         text(
             "INSERT INTO customer_fact AS held"
             " (customer_id, name, value, day, occurred_at, source, source_event_id)"
@@ -224,7 +228,8 @@ async def _set_facts(session: AsyncSession, new: New, days: Days) -> None:
             " CAST(:sources AS text[]), CAST(:events AS text[])) AS u(i, n, v, d, t, s, e)"
             " ON CONFLICT (customer_id, name) DO UPDATE SET value = excluded.value, day = excluded.day,"
             " occurred_at = excluded.occurred_at, source = excluded.source,"
-            f" source_event_id = excluded.source_event_id WHERE {_LATER}"
+            f" source_event_id = excluded.source_event_id WHERE excluded.source = '{OWN_SOURCE}' OR {_LATER}"
+            " RETURNING customer_id, name, source_event_id"
         ),
         {
             "ids": [key[0] for key in last],
@@ -234,3 +239,14 @@ async def _set_facts(session: AsyncSession, new: New, days: Days) -> None:
             **_writers([signal for signal, _ in last.values()]),
         },
     )
+    return {(row[0], row[1], row[2]) for row in stored}
+
+
+_DATED = ("suitability_until", "extension_granted")
+
+
+def _local(name: str, value: Any, zone: ZoneInfo) -> Any:
+    """A moment that a fact counts days to, as the institution's local day; other values as they are."""
+    if name in _DATED and isinstance(value, str) and "T" in value:
+        return datetime.fromisoformat(value).astimezone(zone).date().isoformat()
+    return value

@@ -195,6 +195,19 @@ class Ledger:
         floor = _column([-np.inf if new else s.entered_at for new, s in zip(first, states, strict=True)])
         return np.asarray(self._mark(name)[1] >= floor)
 
+    def since_decline(self, name: str) -> Bools:
+        """Whether `name` was set since the customer last came out of decline, or entered it: (n, 1).
+
+        However late the signal arrives: a closure asked for on Friday counts on Monday, whatever stage began between.
+        """
+        floors = [
+            k.state.entered_at
+            if Stage.DECLINE in (k.state.stage, k.state.stage_before)
+            else k.state.entry.get("decline_ended", -np.inf)
+            for k in self.known
+        ]
+        return np.asarray(self._mark(name)[1] >= _column(floors))
+
     def state(self, name: str) -> list[Any]:
         """An attribute of the states, one per customer."""
         return [getattr(k.state, name) for k in self.known]

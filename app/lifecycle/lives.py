@@ -52,7 +52,7 @@ async def start(session: AsyncSession, event: CustomersCreated, zone: ZoneInfo) 
     publish(session, StagesChanged(event.at, tuple(changes)))
     facts = {c.customer_id: ("profile_changed", dict(c.facts)) for c in event.customers}
     await record_internal(session, facts, event.at, zone)
-    waiting = await unpark(session, [external for c in event.customers for external in c.external_ids])
+    waiting = await unpark(session, [external for c in event.customers for external in c.external_ids], event.at)
     if waiting:
         await record_signals(session, waiting, event.at, zone)
 
@@ -110,7 +110,7 @@ async def move_by_hand(
         blockers.append({"code": "same_stage", "stage": to})
     elif to not in allowed:
         blockers.append({"code": "no_edge", "from": state.stage, "to": to, "allowed": allowed})
-    if "deceased" in (one.subject.known.marks.get("holds", (0, 0, []))[2] or []):
+    if one.row.deceased:
         blockers.append({"code": "hold", "hold": "deceased"})
     if blockers:
         raise Problem("transition_not_allowed", "See blockers for what stands in the way.", blockers=blockers)

@@ -21,7 +21,7 @@ Executor = AsyncSession | AsyncConnection
 _EPOCH = "DATE '2000-01-01'"
 
 _HEADS = text(f"""
-SELECT c.id, c.version, c.stage, c.stage_entered_at, c.cycle, s.last_trial_ended_at, c.holds <> '{{}}' AS held, c.pin::text AS pin,
+SELECT c.id, c.version, c.stage, c.stage_entered_at, c.cycle, s.last_trial_ended_at, c.holds <> '{{}}' AS held, 'deceased' = ANY(c.holds) AS deceased, c.pin::text AS pin,
        c.pin ->> 'until' AS pinned_until,
        s.interval_id, s.transition_sequence, s.policy_version, s.stage_before, s.entered_by, s.last_automatic_at,
        s.entry::text AS entry, s.recent::text AS recent, s.confirming::text AS confirming, s.attrition_score,
@@ -70,13 +70,15 @@ FROM customer_fact WHERE customer_id = ANY(:ids) GROUP BY customer_id
 class Loaded:
     """A subject with the moment it is judged at and the row it came from.
 
-    `unbound_at`: when a pin or a freeze ends, None if there is none.
+    `unbound_at`: when a pin or a freeze ends, the first of them, None if there is none. `frozen_until`: when the freeze
+    that three returns within 60 days bring ends, if there was one.
     """
 
     subject: Subject
     at: datetime
     row: Any
     unbound_at: datetime | None
+    frozen_until: datetime | None
 
 
 def local_day(moment: datetime, zone: ZoneInfo) -> int:
@@ -113,7 +115,9 @@ async def load(
 def _loaded(row: Any, at: datetime, zone: ZoneInfo, days: Any, accounts: Any, marks: Any) -> Loaded:
     today = local_day(at, zone)
     recent = orjson.loads(row.recent)
-    ends = _bound_until(row, recent, today, at, zone)
+    frozen = _frozen_until(recent, today, zone)
+    pinned = None if row.pinned_until is None else datetime.fromisoformat(row.pinned_until)
+    ends = min((end for end in (pinned, frozen) if end is not None and end > at), default=None)
     last = row.last_automatic_at
     subject = Subject(
         known=Known(today, at.timestamp(), _state(row, recent), _totals(row), days, accounts, marks),
@@ -121,7 +125,7 @@ def _loaded(row: Any, at: datetime, zone: ZoneInfo, days: Any, accounts: Any, ma
         confirming=orjson.loads(row.confirming),
         last_automatic_at=None if last is None else last.timestamp(),
     )
-    return Loaded(subject, at, row, ends)
+    return Loaded(subject, at, row, ends, frozen)
 
 
 def _state(row: Any, recent: Any) -> State:
@@ -149,12 +153,6 @@ def _totals(row: Any) -> Totals:
     )
 
 
-def _bound_until(row: Any, recent: Any, today: int, at: datetime, zone: ZoneInfo) -> datetime | None:
-    """When the rules apply again: after a pin, and after the freeze that three returns within 60 days bring."""
-    ends = []
-    if row.pinned_until is not None:
-        ends.append(datetime.fromisoformat(row.pinned_until))
+def _frozen_until(recent: Any, today: int, zone: ZoneInfo) -> datetime | None:
     fresh = sorted(day for day, _ in recent if today - day <= 60)
-    if len(fresh) >= RETURNS_BEFORE_FREEZE:
-        ends.append(midnight(fresh[-RETURNS_BEFORE_FREEZE] + 61, zone))
-    return min((end for end in ends if end > at), default=None)
+    return midnight(fresh[-RETURNS_BEFORE_FREEZE] + 61, zone) if len(fresh) >= RETURNS_BEFORE_FREEZE else None

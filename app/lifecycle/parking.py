@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import delete, text
+from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.customers.models import ExternalId
 from app.lifecycle.models import ParkedSignal
 
 PARKED_FOR = timedelta(hours=72)
@@ -29,6 +30,8 @@ class Offered(NamedTuple):
 async def park(session: AsyncSession, signals: Sequence[Offered], now: datetime) -> None:
     """Keep signals of external ids that nobody has yet; a repetition changes nothing."""
     if signals:
+        # Sorted, so that two batches that park the same signals wait for each other and never deadlock.
+        signals = sorted(signals, key=lambda s: (s.source, s.source_event_id))
         await session.execute(
             text(
                 "INSERT INTO parked_signals (source, source_event_id, external_id, type, occurred_at, payload, expires_at)"
@@ -48,11 +51,25 @@ async def park(session: AsyncSession, signals: Sequence[Offered], now: datetime)
         )
 
 
-async def unpark(session: AsyncSession, external_ids: Sequence[str]) -> list[Offered]:
-    """Take the signals that waited for these external ids."""
+async def unpark(session: AsyncSession, external_ids: Sequence[str], now: datetime) -> list[Offered]:
+    """Take the signals that waited for these external ids, less than PARKED_FOR."""
     if not external_ids:
         return []
     rows = await session.scalars(
-        delete(ParkedSignal).where(ParkedSignal.external_id.in_(external_ids)).returning(ParkedSignal)
+        delete(ParkedSignal)
+        .where(ParkedSignal.external_id.in_(external_ids), ParkedSignal.expires_at > now)
+        .returning(ParkedSignal)
     )
     return [Offered(None, r.external_id, r.source, r.source_event_id, r.type, r.occurred_at, r.payload) for r in rows]
+
+
+async def found_since(session: AsyncSession, now: datetime, limit: int) -> list[str]:
+    """External ids that signals wait for although somebody has them by now: an edit, or a race with the creation."""
+    rows = await session.scalars(
+        select(ParkedSignal.external_id)
+        .distinct()
+        .join(ExternalId, ExternalId.external_id == ParkedSignal.external_id)
+        .where(ParkedSignal.expires_at > now)
+        .limit(limit)
+    )
+    return list(rows)

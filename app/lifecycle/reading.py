@@ -1,7 +1,7 @@
 """Reads about the lifecycle: explanation, history, signals."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -12,11 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.customers.models import EventCounter
 from app.customers.reading import refuse_missing
 from app.lifecycle.explain import Condition, RuleStatus, explain
-from app.lifecycle.loading import load, local_day, midnight
+from app.lifecycle.loading import Loaded, load, local_day, midnight
 from app.lifecycle.models import Signal, StageInterval, Transition
 from app.lifecycle.policies import current_policy
 from app.lifecycle.schemas import SignalQuery
 from app.pagination import PageQuery, decode_cursor, encode_cursor
+
+DAILY = timedelta(days=1)
+"""At most one automatic step in this time, except by rules that are urgent or always apply."""
 
 
 async def explain_customer(
@@ -38,6 +41,7 @@ async def explain_customer(
         "entered_by": row.entered_by,
         "attrition_score": score,
         "score_reasons": reasons,
+        "held_back": _held_back(one, now),
         "next_evaluation_at": row.next_evaluation_at,
         "transition_sequence": row.transition_sequence,
         "event_sequence": counter.scalar() or 0,
@@ -45,6 +49,20 @@ async def explain_customer(
         "policy_version": policy.version,
         "rules": [_rule(rule, zone, language) for rule in rules],
     }
+
+
+def _held_back(one: Loaded, now: datetime) -> list[dict[str, Any]]:
+    """What keeps the rules from acting, even one that holds: `until` is None where no time ends it."""
+    row = one.row
+    found: list[tuple[str, datetime | None]] = [("hold", None)] if row.held else []
+    pinned = datetime.fromisoformat(row.pinned_until) if row.pinned_until is not None else None
+    if pinned is not None and pinned > now:
+        found.append(("pin", pinned))
+    if one.frozen_until is not None and one.frozen_until > now:
+        found.append(("returns", one.frozen_until))
+    if row.last_automatic_at is not None and row.last_automatic_at + DAILY > now:
+        found.append(("daily_limit", row.last_automatic_at + DAILY))
+    return [{"code": code, "until": until} for code, until in found]
 
 
 def _rule(rule: RuleStatus, zone: ZoneInfo, language: str) -> dict[str, Any]:

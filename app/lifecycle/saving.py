@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import new_id
 from app.customers.models import Customer
 from app.events import StageChange, StagesChanged, publish
+from app.lifecycle.ledger import State
 from app.lifecycle.loading import Loaded
 from app.lifecycle.models import LifecycleState, StageInterval, Transition
 from app.lifecycle.stages import Stage
@@ -168,7 +169,7 @@ def _state(step: Step, change: StageChange, now: datetime) -> dict[str, Any]:
         if change.from_stage == Stage.TRIAL
         else step.loaded.row.last_trial_ended_at,
         "last_automatic_at": step.loaded.at if change.kind == "automatic" else step.loaded.row.last_automatic_at,
-        "entry": dict(step.entry),
+        "entry": {**step.entry, **_decline_ended(known.state, change)},
         "recent": [*recent, [known.today, change.to_stage]] if returned else recent,
         "confirming": {},
         "evaluated_at": now,
@@ -176,9 +177,16 @@ def _state(step: Step, change: StageChange, now: datetime) -> dict[str, Any]:
     }
 
 
+def _decline_ended(state: State, change: StageChange) -> dict[str, float]:
+    """When the customer last came out of decline, epoch seconds: noted at the step, and carried on through later ones."""
+    if change.from_stage == Stage.DECLINE:
+        return {"decline_ended": change.effective_at.timestamp()}
+    return {"decline_ended": state.entry["decline_ended"]} if "decline_ended" in state.entry else {}
+
+
 def _customer(step: Step, change: StageChange, cycle: int, now: datetime, pin: bool) -> dict[str, Any]:
     row = step.loaded.row
-    pinned = {"until": (now + PIN_BY_HAND).astimezone(UTC).isoformat(), "reason": step.reason} if pin else None
+    pinned = {"until": (now + PIN_BY_HAND).astimezone(UTC).isoformat().replace("+00:00", "Z"), "reason": step.reason} if pin else None
     kept = orjson.loads(row.pin) if row.pin else None
     if kept is not None and datetime.fromisoformat(kept["until"]) <= now:
         kept = None

@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from app.clock import Instant
 from app.customers.schemas import ExternalId, Stage
 from app.pagination import PageQuery
 
@@ -34,7 +35,7 @@ class SignalInput(BaseModel):
     source_event_id: Annotated[str, Field(min_length=1, max_length=120, description="Unique within the source")]
     type: Annotated[str, Field(min_length=1, max_length=80, description="A known type, or custom.<name>")]
     customer: SignalCustomer
-    occurred_at: AwareDatetime
+    occurred_at: Instant
     payload: Annotated[
         dict[Annotated[str, Field(max_length=60)], Any],
         Field(
@@ -168,6 +169,15 @@ class RuleRead(BaseModel):
     conditions: list[ConditionRead]
 
 
+class HeldBack(BaseModel):
+    """Something that keeps the rules from acting, even one that holds. Leaving is never held back."""
+
+    code: Literal["hold", "pin", "returns", "daily_limit"] = Field(
+        description="A hold, a stage chosen by hand, three returns within 60 days, or the last step less than a day ago"
+    )
+    until: datetime | None = Field(description="When it ends by itself; null if it does not")
+
+
 class LifecycleRead(BaseModel):
     """Why a customer is where they are, what comes next, and what stands in the way."""
 
@@ -179,6 +189,7 @@ class LifecycleRead(BaseModel):
     entered_by: str | None = Field(description="The rule that led here; null at the beginning and by hand")
     attrition_score: int = Field(description="0 to 100")
     score_reasons: list[str]
+    held_back: list[HeldBack] = Field(description="What keeps the rules from acting now")
     next_evaluation_at: datetime | None = Field(description="When time alone may change something")
     transition_sequence: int
     event_sequence: int = Field(description="Number of public events of the customer so far")

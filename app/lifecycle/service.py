@@ -60,11 +60,13 @@ async def record_signals(
         else:
             outcomes.append(Outcome("accepted", customer_id=owner))
             accepted.append((i, _incoming(signal, owner)))
-    await park(session, [s for s, o in zip(offered, outcomes, strict=True) if o.status == "parked"], now)
-    stored, changes = await _take(session, [incoming for _, incoming in accepted], now, zone)
+    stored, gone, changes = await _take(session, [incoming for _, incoming in accepted], now, zone)
     for i, incoming in accepted:
-        if incoming not in stored:
+        if incoming in gone:  # erased between the look-up and the lock
+            outcomes[i] = Outcome("rejected", "unknown_customer", "customer: there is no such customer")
+        elif incoming not in stored:
             outcomes[i] = Outcome("duplicate", customer_id=incoming.customer_id)
+    await park(session, [s for s, o in zip(offered, outcomes, strict=True) if o.status == "parked"], now)
     return outcomes, changes
 
 
@@ -97,26 +99,28 @@ async def record_internal(
 
 async def _take(
     session: AsyncSession, signals: Sequence[Incoming], now: datetime, zone: ZoneInfo
-) -> tuple[_Identities, list[StageChange]]:
+) -> tuple[_Identities, _Identities, list[StageChange]]:
     """Lock, catch up, store, evaluate: the order that makes a late sweep and a busy one give the same stages."""
     if not signals:
-        return _Identities([]), []
+        return _Identities([]), _Identities([]), []
     ids = await lock(session, list({s.customer_id for s in signals}))
     changes = await catch_up(session, ids, now, zone)
     there = set(ids)
-    new = await store_new(session, [s for s in signals if s.customer_id in there], now, zone)
+    new, winners = await store_new(session, [s for s in signals if s.customer_id in there], now, zone)
     profiles: dict[UUID, dict[str, Any]] = {}
     # The earliest signal dates what follows: dated later, a stage would begin after signals of this very batch, and
     # they would count as those of the stage before.
     earliest: dict[UUID, datetime] = {}
     for signal, effect in sorted(new, key=lambda pair: pair[0].occurred_at):
         earliest.setdefault(signal.customer_id, min(signal.occurred_at, now))
-        if effect.profile:
-            profiles.setdefault(signal.customer_id, {}).update(effect.profile)
+        for name, value in effect.profile.items():
+            if (signal.customer_id, name, signal.source_event_id) in winners:
+                profiles.setdefault(signal.customer_id, {})[name] = value
     if profiles:
         await set_profile(session, profiles, now)
     changes += await evaluate(session, list(earliest), now, zone, effective=earliest)
-    return _Identities([signal for signal, _ in new]), changes
+    gone = _Identities([s for s in signals if s.customer_id not in there])
+    return _Identities([signal for signal, _ in new]), gone, changes
 
 
 async def _owners(session: AsyncSession, offered: Sequence[Offered]) -> dict[UUID | str | None, UUID]:

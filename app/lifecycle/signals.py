@@ -7,7 +7,7 @@ and `customer_fact`. All four are independent of the order of arrival: sums, min
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -30,11 +30,11 @@ OWN_SOURCE = "stagefolio"
 KNOWN = ACTS | OTHERS
 FUTURE = timedelta(minutes=5)
 RETENTION = timedelta(days=5 * 366)
-"""How long deduplication keys are kept; a signal older than that is refused, since it might be a repetition."""
+"""A signal older than that is refused: it might repeat one whose deduplication key is gone."""
 
 _CUSTOM = re.compile(r"custom\.[a-z0-9_.]{1,60}")
-_AMOUNT = re.compile(r"\d{1,12}(\.\d{1,4})?")
-_SIGNED = re.compile(r"-?\d{1,12}(\.\d{1,4})?")
+_AMOUNT = re.compile(r"\d{1,10}(\.\d{1,4})?")
+_SIGNED = re.compile(r"-?\d{1,10}(\.\d{1,4})?")
 
 _SINCE = frozenset({"account_opened", "deposit", "product_opened"})
 _MARKED = frozenset({
@@ -133,9 +133,14 @@ def _judge_answer(kind: str, payload: Mapping[str, Any]) -> tuple[str, str] | No
 
 def _is_time(value: Any) -> bool:
     try:
-        return value is None or datetime.fromisoformat(value).tzinfo is not None
-    except (TypeError, ValueError):
+        return value is None or _aware(value)
+    except (TypeError, ValueError, OverflowError):
         return False
+
+
+def _aware(text: str) -> bool:
+    moment = datetime.fromisoformat(text)
+    return moment.tzinfo is not None and moment.astimezone(UTC).year > 1900
 
 
 def effects(kind: str, payload: Mapping[str, Any], occurred_at: datetime) -> Effects:

@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.events import StageChange
 from app.jobs import Worker, sweep
-from app.lifecycle.service import catch_up
+from app.lifecycle.parking import found_since, unpark
+from app.lifecycle.service import catch_up, record_signals
 
 BATCH = 500
 
@@ -41,3 +42,14 @@ async def run(worker: Worker) -> bool:
     async with worker.database.transaction() as session:
         count, _ = await evaluate_due(session, worker.clock(), worker.settings.tz)
     return count == BATCH
+
+
+@sweep("replay_parked")
+async def replay_parked(worker: Worker) -> bool:
+    """Record signals whose customer has appeared since they were parked."""
+    now = worker.clock()
+    async with worker.database.transaction() as session:
+        waiting = await unpark(session, await found_since(session, now, BATCH), now)
+        if waiting:
+            await record_signals(session, waiting, now, worker.settings.tz)
+    return False

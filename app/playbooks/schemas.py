@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from app.clock import Instant
 from app.pagination import PageQuery
 from app.playbooks.definition import ActionClass, Anchor, CalendarDate, Channel, Kind, StageOrAny
 
@@ -77,7 +78,7 @@ class ActionQuery(CustomerActionQuery):
     owner: Annotated[str | None, Field(min_length=1, max_length=100)] = None
     kind: Annotated[list[Kind], Field(max_length=9)] = []
     stage: Annotated[list[StageOrAny], Field(max_length=6)] = []
-    due_until: Annotated[AwareDatetime | None, Field(alias="due_at[lte]")] = None
+    due_until: Annotated[Instant | None, Field(alias="due_at[lte]")] = None
 
 
 class ActionComplete(BaseModel):

@@ -101,7 +101,7 @@ class WebhookRetry(Base):
 class DeliveryAttempt(Base):
     """One attempt to deliver one event to one endpoint: written once, in batches, never changed.
 
-    Partitioned by time; old partitions are dropped whole. No foreign keys: it is a log.
+    Partitioned by time, so that old parts can be dropped whole. No foreign keys: it is a log.
     """
 
     __tablename__ = "delivery_attempts"

@@ -123,7 +123,7 @@ def _touch(endpoint: WebhookEndpoint, now: datetime) -> None:
 
 
 async def delete_endpoint(session: AsyncSession, endpoint_id: UUID) -> None:
-    """Forget an endpoint and what was still to be tried for it. The log of attempts ages away by itself."""
+    """Forget an endpoint and what was still to be tried for it. The log of attempts stays."""
     await session.execute(delete(WebhookEndpoint).where(WebhookEndpoint.id == endpoint_id))
 
 

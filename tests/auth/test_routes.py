@@ -61,3 +61,11 @@ async def test_unknown_scopes_and_past_expiry_are_refused(client):
         "/v1/api-keys", json={"name": "x", "scopes": ["all"], "expires_at": "2001-01-01T00:00:00Z"}
     )
     assert [e["pointer"] for e in answer.json()["errors"]] == ["/expires_at"]
+
+
+async def test_nobody_gives_away_what_they_do_not_hold(client):
+    created = await client.post("/v1/api-keys", json={"name": "ops", "scopes": ["keys:manage"]})
+    headers = {"Authorization": f"Bearer {created.json()['key']}"}
+    for scopes, status in ((["all"], 403), (["customers:read"], 403), (["keys:manage"], 201)):
+        answer = await client.post("/v1/api-keys", json={"name": "x", "scopes": scopes}, headers=headers)
+        assert answer.status_code == status

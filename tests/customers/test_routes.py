@@ -1,8 +1,11 @@
 """Customers over HTTP."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import text
 
+from tests.conftest import NOW
 from tests.factories import make_customer, send, signal
 
 
@@ -223,3 +226,26 @@ async def test_answers_fit_their_documented_shape(client):
     CustomerRead.model_validate(customer)
     assert set(customer) == set(CustomerRead.model_fields)
     CustomerPage.model_validate((await client.get("/v1/customers")).json())
+
+
+async def test_an_expired_profile_is_another_answer_with_another_tag(client, clock):
+    customer = await make_customer(client)
+    await send(client, signal(customer, "risk_profile_completed"))
+    url = f"/v1/customers/{customer['id']}"
+    valid = await client.get(url)
+    assert valid.json()["suitability"] == "valid"
+    assert (await client.get(url, headers={"If-None-Match": valid.headers["etag"]})).status_code == 304
+    clock.now = NOW + timedelta(days=366)
+    expired = await client.get(url, headers={"If-None-Match": valid.headers["etag"]})
+    assert (expired.status_code, expired.json()["suitability"]) == (200, "expired")
+    changed = await client.patch(url, json={"tier": "A"}, headers={"If-Match": valid.headers["etag"]})
+    assert changed.status_code == 200, "the version that the change is based on is still the present one"
+
+
+async def test_limits_hold_for_what_a_patch_adds_up_to(client):
+    customer = await make_customer(client, attributes={f"a{i}": i for i in range(50)})
+    url = f"/v1/customers/{customer['id']}"
+    answer = await client.patch(url, json={"attributes": {"b": 1}}, headers={"If-Match": "*"})
+    assert answer.json()["errors"][0]["pointer"] == "/attributes"
+    answer = await client.patch(url, json={"birth_on": "2090-01-01"}, headers={"If-Match": "*"})
+    assert answer.json()["errors"][0]["pointer"] == "/birth_on"

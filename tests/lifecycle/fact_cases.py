@@ -21,6 +21,7 @@ HELD = (
     ago(3, "balance", account="B", balance="-100"),
 )
 LATER = {"stage_before": "growth", "entered_by": "leaving"}
+BACK_FIVE_DAYS_AGO = {"decline_ended": stay("growth", 5).entered_at}
 BY_HAND = {"stage_before": "decline", "entry": {"outflow_total": 1500.0}}
 ENTRY = {"net_total": 1000.0, "outflow_total": 0.0, "outflow": 4000.0, "aum_before": 8000.0}
 
@@ -114,7 +115,12 @@ case(
 case("reviews_missed", 1.0, ago(30, "review_missed", id="a"), ago(25, "meeting_held"), ago(20, "review_missed", id="b"))
 case("reviews_missed", 0.0, ago(25, "review_missed", id="a"), ago(25, "meeting_held"))
 case("closure_requested", True, ago(5, "closure_requested"), state=stay("growth", 5, **LATER))
-case("closure_requested", False, ago(6, "closure_requested"), state=stay("growth", 5, **LATER))
+case("closure_requested", True, ago(6, "closure_requested"), state=stay("growth", 5, **LATER))
+case("closure_requested", False, ago(6, "closure_requested"), state=stay("growth", 5, stage_before="decline"))
+case(
+    "closure_requested", False, ago(6, "closure_requested"), state=stay("mature", 4, **LATER, entry=BACK_FIVE_DAYS_AGO)
+)
+case("closure_requested", True, ago(5, "closure_requested"), state=stay("mature", 4, **LATER, entry=BACK_FIVE_DAYS_AGO))
 case("transfer_out_started", True, ago(1, "transfer_out_started"))
 case("accounts_closed", True, *HELD[:1], ago(2, "account_closed", account="A"))
 case("accounts_closed", False, *HELD[:2], ago(9, "account_opened", account="B"), ago(2, "account_closed", account="A"))

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from app.jobs import Worker
+from app.lifecycle.sweeps import replay_parked
 from tests.conftest import NOW
 from tests.factories import funded, make_customer, send, signal
 
@@ -158,3 +160,68 @@ async def test_1001_signals_are_refused_whole(client):
     answer = await client.post("/v1/signals", json={"signals": batch})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "/signals"
+
+
+async def lifecycle_of(client, customer):
+    return (await client.get(f"/v1/customers/{customer['id']}/lifecycle")).json()
+
+
+async def test_the_lifecycle_says_what_holds_the_rules_back(client, clock):
+    customer = await make_customer(client)
+    assert (await lifecycle_of(client, customer))["held_back"] == []
+    await send(client, signal(customer, "account_opened", account="main"))
+    [limit] = (await lifecycle_of(client, customer))["held_back"]
+    assert limit == {"code": "daily_limit", "until": "2026-03-03T10:00:00Z"}
+    url = f"/v1/customers/{customer['id']}"
+    await client.patch(url, json={"holds": ["dispute"]}, headers={"If-Match": "*"})
+    held = await lifecycle_of(client, customer)
+    assert [h["code"] for h in held["held_back"]] == ["hold", "daily_limit"]
+    other = await make_customer(client)
+    moved = {"to": "trial", "reason": "asked for it"}
+    await client.post(f"/v1/customers/{other['id']}/transitions", json=moved, headers={"If-Match": "*"})
+    assert [h["code"] for h in (await lifecycle_of(client, other))["held_back"]] == ["pin"]
+
+
+async def test_a_closure_told_late_counts_although_a_stage_began_since(client):
+    customer = await make_customer(client)
+    await send(client, signal(customer, "account_opened", NOW, account="main"))
+    receipt = await send(client, signal(customer, "closure_requested", NOW - timedelta(days=3)))
+    assert [t["rule_id"] for t in receipt["transitions"]] == ["leaving"]
+
+
+async def test_an_older_signal_decides_when_the_record_says_nothing(client):
+    customer = await make_customer(client, kyc_status="none")
+    await send(client, signal(customer, "kyc_passed", NOW - timedelta(days=30)))
+    receipt = await send(client, *funded(customer))
+    assert [t["rule_id"] for t in receipt["transitions"]] == ["fast_track"]
+    late = await send(client, signal(customer, "kyc_rejected", NOW - timedelta(days=60)))
+    assert late["results"][0]["status"] == "accepted"
+    read = (await client.get(f"/v1/customers/{customer['id']}")).json()
+    assert read["kyc_status"] == "passed", "the later signal stands, in the profile as in the facts"
+
+
+async def test_a_parked_signal_finds_an_external_id_that_came_by_an_edit(client, db, settings, clock):
+    await send(
+        client, {**signal({"id": None}, "account_opened", account="main"), "customer": {"external_id": "late-1"}}
+    )
+    customer = await make_customer(client)
+    url = f"/v1/customers/{customer['id']}"
+    await client.patch(url, json={"external_ids": ["late-1"]}, headers={"If-Match": "*"})
+    await replay_parked(Worker(db, settings, clock, http=None))
+    assert (await client.get(url)).json()["stage"] == "trial"
+
+
+async def test_odd_times_and_depths_are_refused_and_nothing_else(client):
+    customer = await make_customer(client)
+    deep = {"a": None}
+    for _ in range(300):
+        deep = {"a": deep}
+    for body in (
+        {**signal(customer, "login"), "occurred_at": "0001-01-01T00:00:00+14:00"},
+        {**signal(customer, "login"), "occurred_at": 1763000000},
+        {**signal(customer, "login"), "payload": deep},
+    ):
+        answer = await client.post("/v1/signals", json={"signals": [body]})
+        assert answer.status_code in (400, 422), answer.text
+    odd = signal(customer, "risk_profile_completed", valid_until="9999-12-31T23:59:59-14:00")
+    assert (await send(client, odd))["results"][0]["code"] == "not_a_time"
