@@ -72,7 +72,8 @@ class Database:
         # A transaction that waits long for a row gives up, or a few stuck ones would hold every connection.
         waiting = {"jit": "off", "application_name": "stagefolio", "lock_timeout": "10s"}
         writer = create_async_engine(async_url(url), **{**options, "connect_args": {"server_settings": waiting}})
-        reader = create_async_engine(async_url(url), isolation_level="AUTOCOMMIT", **options)
+        # Nothing is open on a connection in AUTOCOMMIT, so there is nothing to roll back when it returns.
+        reader = create_async_engine(async_url(url), isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **options)
         return cls(writer, reader, reactions)
 
     @asynccontextmanager

@@ -186,7 +186,11 @@ def _decline_ended(state: State, change: StageChange) -> dict[str, float]:
 
 def _customer(step: Step, change: StageChange, cycle: int, now: datetime, pin: bool) -> dict[str, Any]:
     row = step.loaded.row
-    pinned = {"until": (now + PIN_BY_HAND).astimezone(UTC).isoformat().replace("+00:00", "Z"), "reason": step.reason} if pin else None
+    pinned = (
+        {"until": (now + PIN_BY_HAND).astimezone(UTC).isoformat().replace("+00:00", "Z"), "reason": step.reason}
+        if pin
+        else None
+    )
     kept = orjson.loads(row.pin) if row.pin else None
     if kept is not None and datetime.fromisoformat(kept["until"]) <= now:
         kept = None

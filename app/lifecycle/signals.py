@@ -30,7 +30,7 @@ OWN_SOURCE = "stagefolio"
 KNOWN = ACTS | OTHERS
 FUTURE = timedelta(minutes=5)
 RETENTION = timedelta(days=5 * 366)
-"""A signal older than that is refused: it might repeat one whose deduplication key is gone."""
+"""A signal older than that is refused, so that deduplication keys need not be kept for longer."""
 
 _CUSTOM = re.compile(r"custom\.[a-z0-9_.]{1,60}")
 _AMOUNT = re.compile(r"\d{1,10}(\.\d{1,4})?")
