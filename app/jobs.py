@@ -7,12 +7,13 @@ Few jobs, each of which does much: millions of due rows stay in their own tables
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from pgqueuer.core.tm import TaskManager
 from pgqueuer.ports.driver import Driver
 from pgqueuer.queries import Queries
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import Clock
@@ -128,3 +129,22 @@ async def enqueue(session: AsyncSession, name: str, payloads: list[str], *, uniq
         dedupe_key=[f"{name}:{payload}" if unique else None for payload in payloads],
         on_conflict="skip",
     )
+
+
+LOG_KEPT = timedelta(days=7)
+"""How long the job engine's own log of ended jobs is kept."""
+_PRUNED_AT_ONCE = 1000
+
+
+@sweep("prune_job_log")
+async def prune_job_log(worker: Worker) -> bool:
+    """Delete what is older than LOG_KEPT from the job engine's log, which it never does itself."""
+    async with worker.database.transaction() as session:
+        gone = await session.execute(
+            text(
+                "DELETE FROM pgqueuer_log WHERE id IN ("
+                "SELECT id FROM pgqueuer_log WHERE created < :before ORDER BY created LIMIT :most) RETURNING id"
+            ),
+            {"before": worker.clock() - LOG_KEPT, "most": _PRUNED_AT_ONCE},
+        )
+        return len(gone.all()) == _PRUNED_AT_ONCE

@@ -24,7 +24,9 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage() if record.name.startswith(("app", "uvicorn", "alembic")) else str(record.msg),
+            "message": record.getMessage()
+            if record.name.startswith(("app", "uvicorn", "alembic"))
+            else str(record.msg),
         }
         line.update({name: record.__dict__[name] for name in FIELDS if name in record.__dict__})
         if record.exc_info and record.exc_info[0] is not None:
