@@ -1,23 +1,19 @@
 """The command `stagefolio`."""
 
 import asyncio
-import contextlib
 import functools
 import logging
-import secrets
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, Any
 
 import click
 
 from app.clock import utc_now
 from app.config import Settings
-
-if TYPE_CHECKING:
-    from app.db import Database
+from app.reaching import address, data_dir, embedded, opened, running, url_of, write_private
 
 _DATA = click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder of the embedded server.")
 
@@ -28,96 +24,22 @@ def main() -> None:
     """Customer lifecycle, actions and recommended portfolios for financial institutions."""
 
 
-def _data_dir(settings: Settings, data: Path | None) -> Path:
-    from app.embedded_postgres import default_data_dir
-
-    return data or settings.data_dir or default_data_dir()
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.write_text(text)
-
-
-def _secret(settings: Settings, folder: Path | None) -> str:
-    """The secret of the settings, or, with the embedded server, one that is made once and kept beside the data."""
-    if settings.secret_key is not None:
-        return settings.secret_key
-    if folder is None:
-        raise click.ClickException("Set STAGEFOLIO_SECRET_KEY (32 characters or more) together with DATABASE_URL.")
-    path = folder / "secret.key"
-    if not path.exists():
-        _write_private(path, secrets.token_urlsafe(48))
-    return path.read_text().strip()
-
-
 @contextmanager
-def _embedded(settings: Settings, data: Path | None) -> Iterator[tuple[Settings, str, Callable[[], bool]]]:
-    """Settings with a database address, the secret, and what looks after the server.
+def _told() -> Iterator[None]:
+    """Say what is wrong with what was given, by the name of the field, instead of showing where it was noticed."""
+    from app.errors import Problem
 
-    The embedded server runs meanwhile if no address is set.
-    """
-    if settings.database_url is not None:
-        yield settings, _secret(settings, None), lambda: False
-        return
-    from app.embedded_postgres import EmbeddedPostgresError, start
-
-    folder = _data_dir(settings, data)
     try:
-        server = start(folder)
-    except EmbeddedPostgresError as error:
-        raise click.ClickException(str(error)) from error
-    with server:
-        # A development set-up: receivers on this machine, over plain HTTP, are what people try first.
-        found = settings.model_copy(
-            update={
-                "database_url": server.url(),
-                "webhook_allow_http": True,
-                "webhook_allow": (*settings.webhook_allow, "127.0.0.0/8", "::1/128"),
-            }
-        )
-        yield found, _secret(settings, folder), server.ensure_running
-
-
-def _url(settings: Settings, data: Path | None) -> str:
-    """Address of a database that is running already, set or embedded."""
-    if settings.database_url is not None:
-        return settings.database_url
-    from app.embedded_postgres import EmbeddedPostgresError, running_url
-
-    folder = _data_dir(settings, data)
-    try:
-        url = running_url(folder)
-    except EmbeddedPostgresError as error:
-        raise click.ClickException(str(error)) from error
-    if url is None:
-        raise click.ClickException(f"No embedded server is running in {folder}; start one with `stagefolio run`.")
-    return url
-
-
-def _address(settings: Settings, data: Path | None) -> tuple[str, str]:
-    """Address and secret of a database that is running already."""
-    folder = None if settings.database_url is not None else _data_dir(settings, data)
-    return _url(settings, data), _secret(settings, folder)
+        yield
+    except Problem as problem:
+        lines = [f"{error.pointer}: {error.detail}" for error in problem.errors] or [str(problem)]
+        raise click.ClickException("\n".join(lines)) from problem
 
 
 def _configure(settings: Settings) -> None:
     from app.logs import configure
 
     configure(settings.log_level)
-
-
-@contextlib.asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator["Database"]:
-    from app.db import Database
-    from app.reactions import reactions
-
-    assert settings.database_url is not None
-    database = Database.connect(settings.database_url, reactions(settings))
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 @main.command()
@@ -131,11 +53,11 @@ def run(host: str, port: int, data: Path | None, demo: bool) -> None:
 
     settings = Settings()
     _configure(settings)
-    with _embedded(settings, data) as (found, secret, revive):
+    with embedded(settings, data) as (found, secret, revive):
         # The embedded server is for trying things out: its first key is kept beside the data and shown at every start.
-        kept = None if settings.database_url else _data_dir(settings, data) / "api.key"
+        kept = None if settings.database_url else data_dir(settings, data) / "api.key"
         key = kept.read_text().strip() if kept and kept.exists() else None
-        keep = functools.partial(_write_private, kept) if kept else str
+        keep = functools.partial(write_private, kept) if kept else str
         asyncio.run(run_all(Run(found, secret, host, port, demo, key, keep, revive)))
 
 
@@ -148,7 +70,7 @@ def serve(host: str, port: int) -> None:
 
     settings = Settings()
     _configure(settings)
-    url, secret = _address(settings, None)
+    url, secret = address(settings, None)
     asyncio.run(run_api(settings.model_copy(update={"database_url": url}), secret, host=host, port=port))
 
 
@@ -159,7 +81,7 @@ def work() -> None:
 
     settings = Settings()
     _configure(settings)
-    asyncio.run(run_worker(settings.model_copy(update={"database_url": _url(settings, None)})))
+    asyncio.run(run_worker(settings.model_copy(update={"database_url": url_of(settings, None)})))
 
 
 @main.command()
@@ -172,7 +94,7 @@ def migrate(data: Path | None) -> None:
     if settings.database_url is not None:
         upgrade(settings.database_url)
     else:
-        with _embedded(settings, data) as (found, *_):
+        with embedded(settings, data) as (found, *_):
             assert found.database_url is not None
             upgrade(found.database_url)
     click.echo("The schema is up to date.")
@@ -187,7 +109,7 @@ def db() -> None:
 @_DATA
 def db_url(data: Path | None) -> None:
     """Print the address of the running embedded server, or DATABASE_URL."""
-    click.echo(_url(Settings(), data))
+    click.echo(url_of(Settings(), data))
 
 
 @main.group()
@@ -202,22 +124,18 @@ def keys() -> None:
 def keys_create(name: str, scopes: tuple[str, ...], data: Path | None) -> None:
     """Create an API key and print it, alone, on standard output."""
     from app.auth.service import create_key
-    from app.errors import Problem
 
     settings = Settings()
-    url, secret = _address(settings, data)
+    url, secret = address(settings, data)
 
     async def create() -> str:
-        async with _database(settings.model_copy(update={"database_url": url})) as database:
+        async with opened(settings.model_copy(update={"database_url": url})) as database:
             async with database.transaction() as session:
                 _, key = await create_key(session, name, scopes, utc_now(), secret=secret, expires_at=None)
             return key
 
-    try:
+    with _told():
         click.echo(asyncio.run(create()))
-    except Problem as problem:
-        details = "; ".join(error.detail for error in problem.errors) or str(problem)
-        raise click.ClickException(details) from problem
 
 
 @main.command()
@@ -245,8 +163,45 @@ def demo(berka: Path, data: Path | None) -> None:
 
     settings = Settings(lifecycle_policy="retail_bank", zone="Europe/Prague", currency="CZK")
     logging.getLogger().setLevel(logging.WARNING)
-    with _embedded(settings, data) as (found, *_):
+    with embedded(settings, data) as (found, *_):
         asyncio.run(replay(found, berka))
+
+
+@main.command()
+@click.option("--policy", "draft", type=click.File("rb"), help="JSON document of the policy to try.")
+@click.option("--policy-version", type=click.IntRange(1), help="A stored version to try instead.")
+@click.option("--from", "begin", help="Begin of the period, such as 2026-01-31T00:00:00Z.  [default: the first day]")
+@click.option("--to", "end", help="End of the period.  [default: now]")
+@click.option(
+    "--knowledge", type=click.Choice(["as_received", "as_occurred"]), default="as_received", show_default=True
+)
+@click.option("--stage", multiple=True, help="Only customers who are in this stage today; repeat for several.")
+@click.option("--segment", multiple=True, help="Only customers of this segment; repeat for several.")
+@click.option("--one-in", type=click.IntRange(1, 10_000), default=1, show_default=True, help="A sample.")
+@click.option("--list", "listed", default=10, show_default=True, help="Customers who differ to print one by one.")
+@click.option("--database", help="Another database of that server, such as stagefolio_berka.")
+@_DATA
+def simulate(
+    draft: IO[bytes] | None,
+    policy_version: int | None,
+    listed: int,
+    database: str | None,
+    data: Path | None,
+    **asked: Any,
+) -> None:
+    """Replay history under another policy, or under those that applied, and print what would be different."""
+    from rich.console import Console
+
+    from app.simulations import command
+
+    async def run(found: Settings) -> None:
+        async with opened(found) as there:
+            await command.simulate(there, found, wanted, utc_now(), Console(), listed=listed)
+
+    with _told():
+        wanted = command.asked_for(draft.read() if draft else None, policy_version, asked)
+        with running(Settings(), data, database) as found:
+            asyncio.run(run(found))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     lifecycle_policy: Literal["wealth", "retail_bank"] = Field(
         default="wealth", description="The shipped policy that a new database starts with."
     )
+    policy_four_eyes: bool = Field(
+        default=False, description="Refuse to publish a lifecycle policy with the key that made or last changed it."
+    )
     webhook_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Networks (CIDR, comma separated) that webhooks may reach although they are internal."
     )

@@ -96,6 +96,16 @@ class Database:
             async with self.reader.connect() as connection:
                 yield connection
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for several selects that must agree: all see the state at the first of them."""
+        if isinstance(self.writer, AsyncConnection):
+            yield self.writer
+        else:
+            async with self.writer.connect() as connection:
+                options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+                yield await connection.execution_options(**options)
+
     async def close(self) -> None:
         """Close the pools."""
         for engine in (self.writer, self.reader):

@@ -91,7 +91,9 @@ def unchanged(if_none_match: str | None, version: int | str) -> bool:
 def problems(*codes: str) -> dict[int | str, dict[str, Any]]:
     """The `responses=` of a route: its own problem codes and those that every route may answer."""
     by_status: dict[int, list[str]] = {}
-    for code in dict.fromkeys(("unauthenticated", "forbidden", "invalid", "internal", *codes)):
+    # Where an erased customer is refused, a merged duplicate is, too.
+    merged = ("merged",) if "erased" in codes else ()
+    for code in dict.fromkeys(("unauthenticated", "forbidden", "invalid", "internal", *codes, *merged)):
         by_status.setdefault(CODES[code].status, []).append(code)
     return {
         status: {

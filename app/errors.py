@@ -30,9 +30,16 @@ CODES: dict[str, Code] = {
     "conflict": Code(409, "The present state does not allow this", "当前状态不允许此操作"),
     "external_id_taken": Code(409, "An external id belongs to another customer", "外部编号已属于其他客户"),
     "transition_not_allowed": Code(409, "The customer cannot move to this stage", "客户不能进入该阶段"),
+    "policy_published": Code(409, "The version is published and cannot change", "该版本已发布，不能更改"),
+    "policy_superseded": Code(409, "A later version is in force", "已有更高版本生效"),
+    "second_person_needed": Code(409, "A second person must publish this", "须由另一人发布"),
     "no_recommendation": Code(409, "There is no portfolio to accept", "没有可接受的组合"),
     "action_not_open": Code(409, "The action is no longer open", "该行动已不可操作"),
+    "operation_finished": Code(409, "The operation has ended", "该操作已结束"),
+    "merge_not_allowed": Code(409, "These customers cannot be merged", "无法合并这些客户"),
+    "merge_undone": Code(409, "The merge is undone already", "该合并已被撤销"),
     "erased": Code(410, "The customer was erased", "客户已被删除"),
+    "merged": Code(410, "The customer was merged into another", "客户已合并到另一客户"),
     "stale": Code(412, "The resource has changed since it was read", "资源在读取后已变更"),
     "too_large": Code(413, "The body is too large", "请求体过大"),
     "unsupported_media_type": Code(415, "This media type is not accepted", "不接受此媒体类型"),
@@ -67,7 +74,7 @@ class ProblemDocument(BaseModel):
     request_id: str = Field(description="Quote this when you ask for help")
     errors: list[FieldProblem] = Field(description="The fields that are wrong, if single ones are")
     blockers: list[dict[str, object]] | None = Field(
-        description="For transition_not_allowed: the conditions that stand in the way, as data"
+        description="What stands in the way, as data, where it is a state: each with a `code` and what belongs to it"
     )
 
 

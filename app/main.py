@@ -18,16 +18,24 @@ from app.allocation.routes import router as allocation_router
 from app.auth.routes import router as auth_router
 from app.clock import Clock, utc_now
 from app.config import Settings
+from app.customers.merge_routes import router as merges_router
 from app.customers.routes import router as customers_router
 from app.db import Database
 from app.errors import Problem
 from app.frame import RequestFrame
+from app.lifecycle.batch_routes import router as batch_router
+from app.lifecycle.by_hand_routes import router as by_hand_router
+from app.lifecycle.parked_routes import router as parked_router
+from app.lifecycle.policy_routes import router as policies_router
 from app.lifecycle.routes import router as lifecycle_router
 from app.lifecycle.routes import signals_router
+from app.operations.routes import router as operations_router
 from app.playbooks.routes import router as playbooks_router
 from app.problems import problem_of, problem_response
 from app.reactions import reactions
 from app.setup import ensure_defaults
+from app.simulations.routes import router as simulations_router
+from app.views.routes import router as views_router
 from app.webhooks.routes import events_router
 from app.webhooks.routes import router as webhooks_router
 
@@ -35,13 +43,21 @@ log = logging.getLogger("app.http")
 
 ROUTERS = (
     customers_router,
+    merges_router,
     allocation_customer_router,
     allocation_router,
     signals_router,
+    parked_router,
     lifecycle_router,
+    by_hand_router,
+    batch_router,
+    views_router,
+    policies_router,
     playbooks_router,
     webhooks_router,
     events_router,
+    operations_router,
+    simulations_router,
     auth_router,
 )
 

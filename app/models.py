@@ -4,6 +4,7 @@ import app.allocation.models
 import app.auth.models
 import app.customers.models
 import app.lifecycle.models
+import app.operations.models
 import app.playbooks.models
 import app.webhooks.models
 from app.db import Base

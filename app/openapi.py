@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.webhooks.catalogue import document_webhooks
+from app.webhooks.documenting import document_webhooks
 
 INFO: dict[str, Any] = {
     "title": "Stagefolio",
@@ -20,6 +20,7 @@ INFO: dict[str, Any] = {
         {"name": "Customers", "description": "Persons and small businesses: profile, contact, consents, holds."},
         {"name": "Signals", "description": "What customers do, and what happens to them."},
         {"name": "Lifecycle", "description": "Stages, transitions, and the rules that explain themselves."},
+        {"name": "Simulations", "description": "What would have become of everybody under other rules."},
         {
             "name": "Actions",
             "description": "What is to be done for a customer: planned, done, or skipped with a reason.",
@@ -30,6 +31,7 @@ INFO: dict[str, Any] = {
         {"name": "Recommendations", "description": "A customer's risk profile and recommended portfolio."},
         {"name": "Webhooks", "description": "Endpoints that are told of events, signed after Standard Webhooks."},
         {"name": "Events", "description": "The same events as a feed to poll."},
+        {"name": "Operations", "description": "Long-running work: progress, results, what came of each item."},
         {"name": "API keys", "description": "Keys, their scopes and their end."},
     ],
 }

@@ -21,9 +21,13 @@ from app.clock import Clock, utc_now
 from app.config import Settings
 from app.db import Database
 from app.jobs import CHANNEL, HANDLERS, SWEEPS, Handler, Sweep, Worker
+from app.lifecycle import batches as _batches
+from app.lifecycle import rollout as _rollout
 from app.lifecycle import sweeps as _lifecycle
+from app.operations import running as _operations
 from app.playbooks import performing as _playbooks
 from app.reactions import reactions
+from app.simulations import operation as _simulations
 from app.webhooks import delivery as _delivery
 from app.webhooks.sending import http_session
 
@@ -35,7 +39,8 @@ EVERY = 1.0
 DEAD_AFTER = timedelta(seconds=10)
 """A worker that gave no sign for so long is taken for dead and its jobs are picked up by another."""
 
-_REGISTERED = (_lifecycle, _allocation, _playbooks, _delivery)  # imported so that their jobs and sweeps are known
+# Imported so that their jobs, sweeps and kinds of long-running work are known.
+_REGISTERED = (_lifecycle, _batches, _rollout, _allocation, _playbooks, _delivery, _operations, _simulations)
 
 
 async def work(settings: Settings, stop: asyncio.Event, clock: Clock = utc_now) -> None:

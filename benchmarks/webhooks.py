@@ -106,7 +106,9 @@ async def _happen(worker: Worker, customers: list[Any]) -> list[bytes]:
     """Log one stage change of every customer; returns the bodies that will be sent."""
     now = utc_now()
     changes = tuple(
-        StageChange(i, new_id(), new_id(), 1, "prospect", "trial", "automatic", "first", 1, None, "rules", {}, now)
+        StageChange(
+            i, new_id(), new_id(), 1, "prospect", "trial", "automatic", "first", 1, None, "rules", {}, now, new_id(), now
+        )
         for i in customers
     )
     async with worker.database.transaction() as session:

@@ -1,9 +1,14 @@
 """Pages of docs/ that are written from the code: `python -m tests.generated_pages`. A test compares them with it."""
 
+from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+from app.lifecycle.drawing import drawing
 from app.lifecycle.facts import FACTS
 from app.lifecycle.policies import SHIPPED, shipped_document
+from app.lifecycle.policy import parse_policy
+from app.lifecycle.wording import Voice
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 _NOTE = "<!-- Written by `make docs`. -->"
@@ -49,6 +54,8 @@ def policies_page():
             document["description"]["en"],
             "",
             f"Days that a stage should take: {targets}.",
+            "",
+            f"![The stages and rules of {name}](policy-{name}.svg)",
         ]
         for rule in document["rules"]:
             lines += ["", *_rule(rule)]
@@ -85,7 +92,13 @@ def _words(tree, *, inner=False):
     return f"`{tree['fact']} {tree['op']} {shown}`"
 
 
+def policy_picture(name):
+    """A shipped policy as `GET /v1/lifecycle/policies/{version}/diagram` draws it."""
+    return drawing(parse_policy(shipped_document(name), 1), Voice("en", "USD", ZoneInfo("UTC")))
+
+
 PAGES = {"facts.md": facts_page, "policies.md": policies_page}
+PAGES |= {f"policy-{name}.svg": partial(policy_picture, name) for name in SHIPPED}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

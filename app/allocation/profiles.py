@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import and_, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from app.allocation.assumptions_store import document_digest
@@ -17,6 +17,7 @@ from app.allocation.engine.questionnaire import FACTS, AnswerScores, encode_answ
 from app.allocation.inputs import Inputs, people_from
 from app.allocation.models import RiskProfile
 from app.clock import new_id
+from app.customers.models import Customer
 from app.customers.reading import refuse_missing
 from app.errors import FieldProblem, Problem, not_found
 from app.events import RiskProfilesCompleted, publish
@@ -106,11 +107,16 @@ def _contradictions(scores: AnswerScores, row: int) -> list[str]:
 
 
 async def read_profile(connection: AsyncConnection, customer_id: UUID) -> dict[str, Any]:
-    """The latest profile of a customer; 404 if there is none, 410 if the customer was erased."""
+    """The latest profile of a customer, or of a duplicate merged into it.
+
+    404 if there is none, 410 if the customer was erased, or merged into another.
+    """
     table = RiskProfile.__table__
+    itself = and_(Customer.id == customer_id, Customer.merged_into.is_(None))
+    people = select(Customer.id).where(or_(itself, Customer.merged_into == customer_id))
     found = await connection.execute(
         select(table)
-        .where(table.c.customer_id == customer_id)
+        .where(table.c.customer_id.in_(people))
         .order_by(table.c.created_at.desc(), table.c.id.desc())
         .limit(1)
     )

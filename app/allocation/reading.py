@@ -22,7 +22,7 @@ _PRESENT = (
     .select_from(RecommendationCurrent)
     .join(Recommendation, Recommendation.id == RecommendationCurrent.recommendation_id)
     .join(Customer, Customer.id == RecommendationCurrent.customer_id)
-    .where(RecommendationCurrent.customer_id == bindparam("customer"))
+    .where(RecommendationCurrent.customer_id == bindparam("customer"), Customer.merged_into.is_(None))
 )
 _HISTORY = (
     select(*_COLUMNS, null().label("profile_until"))
@@ -36,7 +36,7 @@ async def read_recommendation(
 ) -> dict[str, Any]:
     """The latest recommendation of a customer, in the language asked for or else the customer's own.
 
-    404 if there is none, 410 if the customer was erased.
+    404 if there is none, 410 if the customer was erased, or merged into another.
     """
     row = (await connection.execute(_PRESENT, {"customer": customer_id})).mappings().first()
     if row is None:

@@ -42,8 +42,8 @@ Language = Annotated[LanguageQuery, Query()]
 
 
 async def _lock_one(session: AsyncSession, customer_id: UUID) -> None:
-    if not await lock(session, [customer_id]):
-        await refuse_missing(await session.connection(), customer_id)
+    await lock(session, [customer_id])
+    await refuse_missing(await session.connection(), customer_id)
 
 
 @router.get(

@@ -27,6 +27,8 @@ from app.allocation.saving import Draft, postpone_reviews, save_drafts
 from app.clock import new_id
 from app.events import (
     CustomersCreated,
+    CustomersMerged,
+    CustomersUnmerged,
     CustomersUpdated,
     NewRecommendation,
     RecommendationsCreated,
@@ -51,7 +53,9 @@ _KNOWN = text(
         r.recommendation_id, r.portfolio, r.standing, r.profile_until, r.review_at
     FROM customers c
     LEFT JOIN recommendation_current r ON r.customer_id = c.id
-    LEFT JOIN LATERAL (SELECT * FROM risk_profiles WHERE customer_id = c.id
+    LEFT JOIN LATERAL (SELECT * FROM risk_profiles
+                       WHERE customer_id = ANY (ARRAY(SELECT c.id UNION ALL
+                                                      SELECT d.id FROM customers d WHERE d.merged_into = c.id))
                        ORDER BY created_at DESC, id DESC LIMIT 1) p ON true
     WHERE c.id = ANY(:ids) ORDER BY c.id"""
 )
@@ -176,12 +180,22 @@ async def recommend_after_profile(session: AsyncSession, event: RiskProfilesComp
     await recommend(session, event.customer_ids, event.at)
 
 
+async def recommend_after_merge(session: AsyncSession, event: CustomersMerged) -> None:
+    """Reaction: the latest risk profile may be one that a duplicate brought."""
+    await recommend(session, [merge.customer_id for merge in event.merges], event.at)
+
+
+async def recommend_after_parting(session: AsyncSession, event: CustomersUnmerged) -> None:
+    """Reaction: each of both has its own risk profiles again."""
+    await recommend(session, [i for merge in event.merges for i in (merge.customer_id, merge.duplicate_id)], event.at)
+
+
 async def review_due(session: AsyncSession, now: datetime, limit: int = REVIEWED_AT_ONCE) -> int:
     """Recommend to customers whose profile has ended or whose year is over; returns how many were looked at."""
     due = await session.execute(
         text(
             "SELECT c.id FROM customers c JOIN recommendation_current r ON r.customer_id = c.id"
-            " WHERE r.review_at <= :now"
+            " WHERE r.review_at <= :now AND c.merged_into IS NULL"
             " ORDER BY r.review_at, c.id LIMIT :limit FOR NO KEY UPDATE OF c SKIP LOCKED"
         ),
         {"now": now, "limit": limit},

@@ -18,9 +18,10 @@ SCOPES: dict[str, str] = {
     "all": "Everything, now and in later versions.",
     "customers:read": "Read customers and lists of them.",
     "customers:write": "Create, change and delete customers.",
-    "signals:write": "Send signals.",
-    "lifecycle:read": "Read stages, transitions, intervals, policies.",
-    "lifecycle:override": "Move a customer by hand.",
+    "signals:write": "Send signals, replay and delete parked ones.",
+    "lifecycle:read": "Read stages, transitions, intervals, policies, parked signals.",
+    "lifecycle:override": "Move customers by hand, pin their stages.",
+    "policies:write": "Draft and publish lifecycle policies.",
     "actions:read": "Read actions and messages.",
     "actions:write": "Complete and cancel actions.",
     "allocation:read": "Read recommendations, profiles, assumptions.",
@@ -28,6 +29,8 @@ SCOPES: dict[str, str] = {
     "webhooks:read": "Read webhook endpoints and their deliveries.",
     "webhooks:write": "Create, change and delete webhook endpoints.",
     "events:read": "Read the feed of events.",
+    "operations:read": "Read long-running work and its results.",
+    "operations:write": "Cancel long-running work.",
     "keys:manage": "Create and revoke API keys.",
 }
 

@@ -4,7 +4,19 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Computed, Date, DateTime, ForeignKey, Index, Integer, Text, func
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Computed,
+    Date,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    Text,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -28,7 +40,7 @@ class Customer(Base):
     """A person or a small business. `version` rises on profile edits and transitions only: it is the ETag.
 
     `stage`, `stage_entered_at` and `cycle` are written by the lifecycle alone; the database refuses a change of stage
-    that has no transition row.
+    that has no transition row. A duplicate that was merged stays as it was, `merged_into` the customer it belongs to.
     """
 
     __tablename__ = "customers"
@@ -54,6 +66,7 @@ class Customer(Base):
     holds: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     pin: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     relationship: Mapped[str] = mapped_column(Text, server_default="open")
+    merged_into: Mapped[UUID | None] = mapped_column(ForeignKey("customers.id", ondelete="CASCADE"))
     stage: Mapped[str] = mapped_column(Text, server_default="prospect")
     stage_entered_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     cycle: Mapped[int] = mapped_column(Integer, server_default="1")
@@ -74,8 +87,10 @@ class Customer(Base):
         _one_of("stage", STAGES),
         Index("ix_customers_created", "created_at", "id"),
         Index("ix_customers_stage", "stage", "created_at", "id"),
+        Index("ix_customers_entered", "stage", "stage_entered_at", "id"),
         Index("ix_customers_owner", "owner", "created_at", "id"),
         Index("ix_customers_name", "full_name", "id"),
+        Index("ix_customers_merged", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
         Index(
             "ix_customers_search",
             "search_text",
@@ -86,12 +101,37 @@ class Customer(Base):
 
 
 class ExternalId(Base):
-    """Ids that other systems know a customer by; unique across the institution."""
+    """Ids that other systems know a customer by; unique across the institution.
+
+    `origin_id` names the merged duplicate that brought it, so that undoing the merge can give it back.
+    """
 
     __tablename__ = "customer_external_ids"
 
     external_id: Mapped[str] = mapped_column(Text, primary_key=True)
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("customers.id", ondelete="CASCADE"), index=True)
+    origin_id: Mapped[UUID | None]
+
+
+class CustomerMerge(Base):
+    """Two records of one person became one: `duplicate_id` belongs to `customer_id` until the merge is undone.
+
+    Both positions are of the order in which everything happens to a customer (see lifecycle.models.POSITIONS).
+    """
+
+    __tablename__ = "customer_merges"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey("customers.id", ondelete="CASCADE"), index=True)
+    duplicate_id: Mapped[UUID] = mapped_column(ForeignKey("customers.id", ondelete="CASCADE"), index=True)
+    position: Mapped[int] = mapped_column(BigInteger, server_default=text("nextval('lifecycle_positions')"))
+    merged_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    actor: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    undone_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    undone_position: Mapped[int | None] = mapped_column(BigInteger)
+    undone_by: Mapped[str | None] = mapped_column(Text)
+    undone_reason: Mapped[str | None] = mapped_column(Text)
 
 
 class EventCounter(Base):

@@ -41,31 +41,38 @@ _ONE = _SELECT.where(Customer.id == bindparam("customer_id"))
 
 
 async def read_customer(connection: AsyncConnection, customer_id: UUID, now: datetime) -> dict[str, Any]:
-    """One customer in the API's shape; 404 if unknown, 410 if erased."""
+    """One customer in the API's shape; 404 if unknown, 410 if erased, or merged into another."""
     row = (await connection.execute(_ONE, {"customer_id": customer_id, "now": now})).mappings().first()
-    if row is not None:
+    if row is not None and row["merged_into"] is None:
         return dict(row)
     await refuse_missing(connection, customer_id)
     raise not_found("customer")
 
 
 async def refuse_missing(connection: AsyncConnection, customer_id: UUID) -> None:
-    """410 if the customer was erased, 404 if it never was; nothing if it is there."""
+    """410 if the customer was erased or merged into another, 404 if it never was; nothing if it is there."""
     found = await connection.execute(
         select(
             select(Customer.id).where(Customer.id == customer_id).exists(),
             select(ErasedCustomer.customer_id).where(ErasedCustomer.customer_id == customer_id).exists(),
+            select(Customer.merged_into).where(Customer.id == customer_id).scalar_subquery(),
         )
     )
-    present, erased = found.one()
+    present, erased, into = found.one()
     if erased:
         raise Problem("erased", "Nothing personal is left of this customer.")
     if not present:
         raise not_found("customer")
+    if into is not None:
+        blockers: list[dict[str, object]] = [{"code": "merged", "into": str(into)}]
+        location = {"Location": f"/v1/customers/{into}"}
+        raise Problem(
+            "merged", "See blockers for the customer that it belongs to.", headers=location, blockers=blockers
+        )
 
 
 def _filtered(query: CustomerQuery) -> Select[Any]:
-    found = _SELECT
+    found = _SELECT.where(Customer.merged_into.is_(None))
     for name in ("stage", "segment", "tier"):
         wanted: Sequence[str] = getattr(query, name)
         if wanted:
@@ -75,10 +82,20 @@ def _filtered(query: CustomerQuery) -> Select[Any]:
             found = found.where(getattr(Customer, name) == getattr(query, name))
     if query.tag is not None:
         found = found.where(Customer.tags.contains([query.tag]))
-    if query.created_from is not None:
-        found = found.where(Customer.created_at >= query.created_from)
-    if query.created_before is not None:
-        found = found.where(Customer.created_at < query.created_before)
+    return _searched(_in_periods(found, query), query)
+
+
+def _in_periods(found: Select[Any], query: CustomerQuery) -> Select[Any]:
+    for column, start, end in (
+        (Customer.created_at, query.created_from, query.created_before),
+        (Customer.stage_entered_at, query.stage_entered_from, query.stage_entered_before),
+    ):
+        found = found if start is None else found.where(column >= start)
+        found = found if end is None else found.where(column < end)
+    return found
+
+
+def _searched(found: Select[Any], query: CustomerQuery) -> Select[Any]:
     if query.external_id is not None:
         found = found.where(Customer.id.in_(_owner_of(query.external_id)))
     if query.q is not None:

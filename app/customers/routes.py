@@ -11,7 +11,7 @@ from app.auth.service import Principal
 from app.customers.models import Customer
 from app.customers.reading import list_page, read_customer, refuse_missing
 from app.customers.schemas import CustomerCreate, CustomerPage, CustomerPatch, CustomerQuery, CustomerRead
-from app.customers.service import create_customers, erase_customers, patch_customer
+from app.customers.service import create_customers, duplicates_of, erase_customers, lock, patch_customer
 from app.db import settle
 from app.deps import (
     DatabaseDep,
@@ -90,7 +90,7 @@ async def get_customer(
 
 async def _locked(session: AsyncSession, customer_id: UUID, if_match: str | None) -> Customer:
     customer = await session.get(Customer, customer_id, with_for_update={"key_share": True})
-    if customer is None:
+    if customer is None or customer.merged_into is not None:
         await refuse_missing(await session.connection(), customer_id)
     assert customer is not None
     require_match(if_match, customer.version)
@@ -127,6 +127,7 @@ async def update_customer(
 async def delete_customer(
     customer_id: UUID, session: SessionDep, now: NowDep, _: Writer, if_match: IfMatch = None
 ) -> None:
-    """Everything that names the customer goes; afterwards the address answers 410."""
+    """Everything that names the customer goes, merged duplicates too; afterwards the address answers 410."""
+    await lock(session, [customer_id, *await duplicates_of(session, [customer_id])])
     await _locked(session, customer_id, if_match)
     await erase_customers(session, [customer_id], now)

@@ -214,6 +214,7 @@ class CustomerRead(BaseModel):
     holds: list[Hold]
     pin: Pin | None
     relationship: Relationship
+    merged_into: UUID | None = Field(description="The customer that this duplicate was merged into")
     stage: Stage
     stage_entered_at: datetime
     cycle: int = Field(description="Rises each time the customer starts anew")
@@ -248,6 +249,8 @@ class CustomerQuery(PageQuery):
     external_id: Annotated[str | None, Field(max_length=100)] = None
     created_from: Annotated[Instant | None, Field(alias="created_at[gte]")] = None
     created_before: Annotated[Instant | None, Field(alias="created_at[lt]")] = None
+    stage_entered_from: Annotated[Instant | None, Field(description="In the present stage since then or later")] = None
+    stage_entered_before: Annotated[Instant | None, Field(description="In the present stage since before then")] = None
     sort: Literal["created_at", "-created_at", "full_name", "-full_name", "stage_entered_at", "-stage_entered_at"] = (
         "-created_at"
     )

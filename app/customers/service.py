@@ -28,10 +28,22 @@ def _refuse_unborn(birth_on: Any, now: datetime, pointer: str) -> None:
 
 async def lock(session: AsyncSession, customer_ids: Sequence[UUID]) -> list[UUID]:
     """Lock customers in id order, the first lock of every writer; returns those that exist."""
+    return list(await lock_with_merges(session, customer_ids))
+
+
+async def lock_with_merges(session: AsyncSession, customer_ids: Sequence[UUID]) -> dict[UUID, UUID | None]:
+    """The same; with each the customer that it was merged into, None if it is no duplicate."""
     found = await session.execute(
-        text("SELECT id FROM customers WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"), {"ids": list(customer_ids)}
+        text("SELECT id, merged_into FROM customers WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"),
+        {"ids": list(customer_ids)},
     )
-    return list(found.scalars())
+    return {row.id: row.merged_into for row in found}
+
+
+async def duplicates_of(session: AsyncSession, customer_ids: Sequence[UUID]) -> list[UUID]:
+    """The customers that were merged into these; no others come while these are locked."""
+    found = await session.scalars(select(Customer.id).where(Customer.merged_into.in_(customer_ids)))
+    return list(found)
 
 
 def profile_facts(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,10 +181,14 @@ async def _replace_external_ids(session: AsyncSession, customer_id: UUID, wanted
 
 
 async def erase_customers(session: AsyncSession, customer_ids: Sequence[UUID], now: datetime) -> None:
-    """Delete locked customers and every row that names them; what remains is that they existed."""
-    await session.execute(insert(ErasedCustomer), [{"customer_id": i, "erased_at": now} for i in customer_ids])
-    await session.execute(delete(Customer).where(Customer.id.in_(customer_ids)))
-    publish(session, CustomersErased(now, tuple(customer_ids)))
+    """Delete locked customers and every row that names them; what remains is that they existed.
+
+    Duplicates that were merged into them go too: they are the same people.
+    """
+    erased = [*customer_ids, *await duplicates_of(session, customer_ids)]
+    await session.execute(insert(ErasedCustomer), [{"customer_id": i, "erased_at": now} for i in erased])
+    await session.execute(delete(Customer).where(Customer.id.in_(erased)))
+    publish(session, CustomersErased(now, tuple(erased)))
 
 
 async def set_profile(session: AsyncSession, values: Mapping[UUID, Mapping[str, Any]], now: datetime) -> None:

@@ -76,6 +76,18 @@ def _check_comparison(tree: Tree, pointer: str, problems: Problems, without: str
         problems.append((f"{pointer}/op", "wrong_op", f"not an operator for {fact.name}, which is {fact.kind}"))
     elif not _fits(fact.kind, tree["op"], tree["value"]):
         problems.append((f"{pointer}/value", "wrong_value", f"does not fit {fact.name}, which is {fact.kind}"))
+    elif fact.values:
+        check_values(tree, pointer, fact.values, problems)
+
+
+def check_values(tree: Tree, pointer: str, values: Collection[str], problems: Problems) -> None:
+    """Report texts that the fact can never be: a rule on one never fires, or always does."""
+    wanted = tree["value"]
+    places = enumerate(wanted) if isinstance(wanted, list) else [(None, wanted)]
+    for place, value in places:
+        if value not in values:
+            at = f"{pointer}/value" if place is None else f"{pointer}/value/{place}"
+            problems.append((at, "unknown_value", f"{tree['fact']} is never that{near(value, values)}"))
 
 
 def _fits(kind: str, op: str, value: Any) -> bool:

@@ -7,9 +7,12 @@ from typing import Literal
 import numpy as np
 
 from app.lifecycle import formulas as f
+from app.lifecycle import payments as pay
 from app.lifecycle import relationship as rel
 from app.lifecycle.formulas import Array, Formula, entry_figures
 from app.lifecycle.ledger import MONEY, Bools, Ledger, _column
+from app.lifecycle.signals import SEVERITIES
+from app.lifecycle.stages import STAGES
 
 __all__ = ["FACTS", "SCORE", "Array", "Evaluation", "Fact", "Formula", "entry_figures"]
 
@@ -18,7 +21,10 @@ Kind = Literal["number", "bool", "text"]
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One fact. `unit` is money, days, years, count, share, points, or none; `en` and `zh` are its label."""
+    """One fact. `unit` is money, days, years, count, share, points, or none; `en` and `zh` are its label.
+
+    `values`: what a text can be, empty where that depends on the policy.
+    """
 
     name: str
     kind: Kind
@@ -26,6 +32,7 @@ class Fact:
     en: str
     zh: str
     formula: Formula
+    values: tuple[str, ...] = ()
 
 
 FACTS: dict[str, Fact] = {}
@@ -34,8 +41,8 @@ SCORE = "attrition_score"
 """Computed from the contributions of a policy, not from the ledger alone; see rules.py."""
 
 
-def _fact(name: str, kind: Kind, unit: str, en: str, zh: str, formula: Formula) -> None:
-    FACTS[name] = Fact(name, kind, unit, en, zh, formula)
+def _fact(name: str, kind: Kind, unit: str, en: str, zh: str, formula: Formula, *values: str) -> None:
+    FACTS[name] = Fact(name, kind, unit, en, zh, formula, values)
 
 
 # fmt: off
@@ -45,10 +52,10 @@ _fact("net_flow_30d", "number", "money", "Net flow, 30 days", "30 天净流入",
 _fact("net_flow_90d", "number", "money", "Net flow, 90 days", "90 天净流入", lambda g: f.money(f.net(g, 90)))
 _fact("net_flow_90d_pct", "number", "share", "Net flow of 90 days, share of the assets before", "90 天净流入占此前资产比例", lambda g: f.ratio(f.net(g, 90), g.balance(90), f.LEAST_ASSETS))
 _fact("net_flow_180d_pct", "number", "share", "Net flow of 180 days, share of the assets 90 days ago", "180 天净流入占 90 天前资产比例", lambda g: f.ratio(f.net(g, 180), g.balance(90), f.LEAST_ASSETS))
-_fact("outflow_30d_pct", "number", "share", "Outflow of 30 days, share of the assets before", "30 天流出占此前资产比例", f.outflow_pct)
+_fact("outflow_30d_pct", "number", "share", "Outflow of 30 days, share of the assets before", "30 天流出占此前资产比例", pay.outflow_pct)
 _fact("funded_total", "number", "money", "Paid in so far", "累计入金", lambda g: _column([k.totals.inflow / MONEY for k in g.known]))
-_fact("funded_here", "number", "money", "Paid in for this trial", "本次试用入金", f.funded_here)
-_fact("first_funding", "number", "money", "Paid in on the first day of funding", "首日入金", f.first_funding)
+_fact("funded_here", "number", "money", "Paid in for this trial", "本次试用入金", pay.funded_here)
+_fact("first_funding", "number", "money", "Paid in on the first day of funding", "首日入金", pay.first_funding)
 _fact("products_held", "number", "count", "Products held", "持有产品数", f.held("product:"))
 _fact("recurring_deposit", "bool", "none", "Has a recurring deposit", "有定期入金", lambda g: f.held("recurring:")(g) > 0)
 _fact("trades_30d", "number", "count", "Trades, 30 days", "30 天交易数", f.count("trades", 30))
@@ -69,7 +76,7 @@ _fact("onboarding_steps_done", "number", "count", "Onboarding steps done", "已�
 _fact("nps_last", "number", "points", "Last NPS answer, 90 days", "90 天内 NPS 评分", f.recent_score("nps", 90))
 _fact("csat_last", "number", "points", "Last satisfaction answer, 90 days", "90 天内满意度评分", f.recent_score("csat", 90))
 _fact("complaint_open_days", "number", "days", "Days the oldest complaint is open", "最早投诉未决天数", f.complaint_days)
-_fact("complaint_severity", "text", "none", "Worst open complaint", "最严重未决投诉", f.worst_complaint)
+_fact("complaint_severity", "text", "none", "Worst open complaint", "最严重未决投诉", f.worst_complaint, "none", *SEVERITIES)
 _fact("reviews_missed", "number", "count", "Reviews missed in a year, since the last meeting", "一年内上次会面后错过的回顾次数", f.reviews_missed)
 _fact("closure_requested", "bool", "none", "Closure requested", "申请销户", f.since_decline("closure_requested"))
 _fact("transfer_out_started", "bool", "none", "Transfer out started", "开始转出", f.since_decline("transfer_out_started"))
@@ -77,14 +84,14 @@ _fact("accounts_closed", "bool", "none", "All accounts closed", "账户全部关
 _fact("trial_started", "bool", "none", "Trial or account begun", "开始试用或开户", lambda g: g.new_here("trial_started") | g.new_here("account_opened"))
 _fact("enquired", "bool", "none", "New enquiry", "新咨询", f.here("enquiry"))
 _fact("enquired_after_closing", "bool", "none", "New enquiry after the relationship ended", "关系结束后新咨询", rel.enquired_after_closing)
-_fact("kyc_status", "text", "none", "Identity check", "身份核验", lambda g: f.texts(g.mark_values("kyc_status")))
-_fact("suitability", "text", "none", "Risk profile", "风险测评", f.suitability)
-_fact("segment", "text", "none", "Segment", "客群", lambda g: f.texts(g.mark_values("segment"), "mass"))
+_fact("kyc_status", "text", "none", "Identity check", "身份核验", lambda g: f.texts(g.mark_values("kyc_status")), "none", "pending", "passed", "rejected")
+_fact("suitability", "text", "none", "Risk profile", "风险测评", f.suitability, "none", "valid", "due", "expired")
+_fact("segment", "text", "none", "Segment", "客群", lambda g: f.texts(g.mark_values("segment"), "mass"), "mass", "affluent", "high_net_worth", "small_business")
 _fact("age", "number", "years", "Age", "年龄", f.age)
 _fact("contact_verified", "bool", "none", "Contact verified", "联系方式已验证", f.flag("contact_verified"))
 _fact("on_hold", "bool", "none", "On hold", "被冻结", f.flag("holds"))
 _fact("marketing_consent", "bool", "none", "Marketing consent", "营销同意", f.flag("marketing_consent"))
-_fact("relationship", "text", "none", "Relationship", "客户关系", lambda g: np.where(rel.closed(g), "closed", "open"))
+_fact("relationship", "text", "none", "Relationship", "客户关系", lambda g: np.where(rel.closed(g), "closed", "open"), "open", "closed")
 _fact("closed_since", "number", "days", "Days since the relationship ended", "关系结束天数", rel.closed_since)
 _fact("meeting_booked", "bool", "none", "Meeting booked in the last 30 days", "30 天内已约见面", f.within("meeting_booked", 30))
 _fact("extension_active", "bool", "none", "Service extension running", "服务延期中", lambda g: f.until(g, "extension_granted") >= g.today + g.ahead)
@@ -96,13 +103,13 @@ _fact("product_dropped_90d", "bool", "none", "Product dropped, 90 days", "90 天
 _fact("product_opened_90d", "bool", "none", "New product, 90 days", "90 天内新增产品", f.within("product_opened", 90))
 _fact("life_event_90d", "bool", "none", "Life event, 90 days", "90 天内人生大事", f.within("life_event", 90))
 _fact("zero_balance_days", "number", "days", "Days without assets, at most 91", "零资产天数（最多 91 天）", f.zero_balance_days)
-_fact("stage", "text", "none", "Stage", "阶段", lambda g: f.texts(g.state("stage")))
-_fact("stage_before", "text", "none", "Stage before", "前一阶段", lambda g: f.texts(g.state("stage_before")))
+_fact("stage", "text", "none", "Stage", "阶段", lambda g: f.texts(g.state("stage")), *STAGES)
+_fact("stage_before", "text", "none", "Stage before", "前一阶段", lambda g: f.texts(g.state("stage_before")), "none", *STAGES)
 _fact("entered_by", "text", "none", "Rule that led here", "进入规则", lambda g: f.texts(g.state("entered_by")))
 _fact("aum_before_decline", "number", "money", "Assets 90 days before decline", "衰退前资产", lambda g: g.entry("aum_before"))
 _fact("outflow_before_decline", "number", "money", "Outflow of 90 days before decline", "衰退前流出", lambda g: g.entry("outflow"))
-_fact("refunded_pct", "number", "share", "Net inflow since, share of the outflow", "回流占流出比例", f.refunded_pct)
-_fact("net_flow_30d_pct_before", "number", "share", "Net flow of 30 days, share of the assets before decline", "30 天净流入占衰退前资产比例", f.net_pct_before)
+_fact("refunded_pct", "number", "share", "Net inflow since, share of the outflow", "回流占流出比例", pay.refunded_pct)
+_fact("net_flow_30d_pct_before", "number", "share", "Net flow of 30 days, share of the assets before decline", "30 天净流入占衰退前资产比例", pay.net_pct_before)
 _fact("had_trial", "bool", "none", "Had a trial before", "曾经试用", lambda g: ~np.isnan(_column(g.state("last_trial_ended_day"))))
 _fact("days_since_trial", "number", "days", "Days since the last trial ended", "距上次试用结束天数", lambda g: g.days_since(_column(g.state("last_trial_ended_day"))))
 _fact("returns_60d", "number", "count", "Returns to a stage left, 60 days", "60 天内返回次数", f.returns)

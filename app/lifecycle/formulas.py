@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.lifecycle.ledger import BALANCE_PAST, MONEY, Bools, Floats, Ints, Known, Ledger, _column
+from app.lifecycle.ledger import BALANCE_PAST, MONEY, Bools, Floats, Ints, Ledger, _column
 
 Array = NDArray[Any]
 Formula = Callable[[Ledger], Array]
@@ -55,63 +55,6 @@ def entry_figures(ledger: Ledger, row: int) -> dict[str, float]:
         "outflow": outflow,
         "aum_before": assets,
     }
-
-
-def outflow_pct(ledger: Ledger) -> Floats:
-    """Net outflow of 30 days, as a share of the assets before.
-
-    In a stage that was chosen by hand, what had left before counts no more: whoever chose it knew, and the customer
-    must not be thrown back by the same outflow.
-    """
-    out = ledger.window("outflow", 30)
-    gone = np.maximum(out - ledger.window("inflow", 30), 0) / MONEY
-    since = _column([_outflow_since(k) for k in ledger.known])
-    return ratio(np.minimum(gone, since), ledger.balance(30) / MONEY, LEAST_ASSETS / MONEY)
-
-
-def _outflow_since(known: Known) -> float:
-    by_hand = known.state.stage_before is not None and known.state.entered_by is None
-    before: float = known.state.entry.get("outflow_total", 0.0) if by_hand else 0.0
-    return known.totals.outflow / MONEY - before
-
-
-def funded_here(ledger: Ledger) -> Floats:
-    """Paid in since the stage began; up to the end of the first trial, everything so far."""
-    return _column([(k.totals.inflow if _is_first(k) else sum(_paid_here(k))) / MONEY for k in ledger.known])
-
-
-def _is_first(known: Known) -> bool:
-    return known.state.stage_before is None or known.state.last_trial_ended_day is None
-
-
-def _paid_here(known: Known) -> list[int]:
-    """What was paid in on each day since the stage began, in order."""
-    if not known.days:
-        return []
-    return [paid for day, paid in sorted(zip(*known.days[:2], strict=True)) if paid and day >= known.state.entered_day]
-
-
-def first_funding(ledger: Ledger) -> Floats:
-    """Paid in on the first day of funding; in a later life, on the first such day since the stage began."""
-    return _column([_first_funding(k) / MONEY for k in ledger.known])
-
-
-def _first_funding(known: Known) -> int:
-    first = known.totals.first_funded_day
-    if known.state.stage_before is None or first is None or first >= known.state.entered_day:
-        return known.totals.first_funded
-    return next(iter(_paid_here(known)), 0)
-
-
-def refunded_pct(ledger: Ledger) -> Floats:
-    """What came back since the stage began, as a share of the outflow that led to it."""
-    return ratio(net_total(ledger) - ledger.entry("net_total"), ledger.entry("outflow"), LEAST_NOTED)
-
-
-def net_pct_before(ledger: Ledger) -> Floats:
-    """Net flow of 30 days since the stage began, as a share of the assets before it."""
-    back = np.minimum(net(ledger, 30) / MONEY, net_total(ledger) - ledger.entry("net_total"))
-    return ratio(back, ledger.entry("aum_before"), LEAST_NOTED)
 
 
 def active_months(name: str, months: int) -> Formula:

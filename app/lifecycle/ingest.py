@@ -11,11 +11,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import new_id
+from app.lifecycle.book import day_columns, local_value
 from app.lifecycle.signals import OWN_SOURCE, Effects, effects
 
 
 class Incoming(NamedTuple):
-    """An accepted signal of a known customer."""
+    """An accepted signal of a known customer; `origin_id` if it was sent for a duplicate merged into that customer."""
 
     customer_id: UUID
     source: str
@@ -23,14 +24,15 @@ class Incoming(NamedTuple):
     type: str
     occurred_at: datetime
     payload: dict[str, Any]
+    origin_id: UUID | None = None
 
 
 async def store_new(
     session: AsyncSession, signals: Sequence[Incoming], now: datetime, zone: ZoneInfo
-) -> tuple[list[tuple[Incoming, Effects]], set[tuple[UUID, str, str]]]:
+) -> tuple[list[tuple[Incoming, Effects]], set[tuple[UUID, str, str, str]]]:
     """Store the signals whose key is new, and add up what they mean; returns those, in the order given.
 
-    With them, which facts they set: (customer, name, source event id). A signal that came late sets nothing.
+    With them, which facts they set: (customer, name, source, source event id). A signal that came late sets nothing.
 
     Keys are inserted in sorted order, so that two batches that share keys wait for each other and never deadlock.
     """
@@ -62,12 +64,16 @@ async def store_new(
 
 
 async def _insert_signals(session: AsyncSession, signals: Sequence[Incoming], now: datetime) -> None:
+    # One position for the batch, drawn while its customers are locked.
     await session.execute(
         text(
-            "INSERT INTO signals (id, received_at, customer_id, source, source_event_id, type, occurred_at, payload)"
-            " SELECT i, :now, c, s, e, t, o, p::jsonb FROM unnest(CAST(:ids AS uuid[]), CAST(:customers AS uuid[]),"
+            "INSERT INTO signals"
+            " (id, received_at, customer_id, source, source_event_id, type, occurred_at, payload, origin_id, position)"
+            " SELECT i, :now, c, s, e, t, o, p::jsonb, r, (SELECT nextval('lifecycle_positions'))"
+            " FROM unnest(CAST(:ids AS uuid[]), CAST(:customers AS uuid[]),"
             " CAST(:sources AS text[]), CAST(:events AS text[]), CAST(:types AS text[]),"
-            " CAST(:times AS timestamptz[]), CAST(:payloads AS text[])) AS v(i, c, s, e, t, o, p)"
+            " CAST(:times AS timestamptz[]), CAST(:payloads AS text[]), CAST(:origins AS uuid[]))"
+            " AS v(i, c, s, e, t, o, p, r)"
         ),
         {
             "now": now,
@@ -78,6 +84,7 @@ async def _insert_signals(session: AsyncSession, signals: Sequence[Incoming], no
             "types": [s.type for s in signals],
             "times": [s.occurred_at for s in signals],
             "payloads": [orjson.dumps(s.payload).decode() for s in signals],
+            "origins": [s.origin_id for s in signals],
         },
     )
 
@@ -89,16 +96,9 @@ Days = dict[datetime, date]
 async def _add_days(session: AsyncSession, new: New, days: Days) -> None:
     sums: dict[tuple[UUID, date], list[Any]] = {}
     for signal, effect in new:
-        if effect.activity or effect.inflow or effect.outflow or effect.logins:
+        added = day_columns(effect)
+        if added is not None:
             row = sums.setdefault((signal.customer_id, days[signal.occurred_at]), [0, 0, 0, 0, 0, 0])
-            added = (
-                effect.inflow,
-                effect.outflow,
-                int(effect.inflow > 0),
-                effect.trades,
-                effect.logins,
-                effect.activity,
-            )
             for i, value in enumerate(added):
                 row[i] += value
     if not sums:
@@ -210,13 +210,13 @@ def _writers(signals: Sequence[Incoming]) -> dict[str, list[Any]]:
 
 # What the service itself records is an edit of now: among these the last to arrive wins, whatever the clocks of two
 # hosts say.
-async def _set_facts(session: AsyncSession, new: New, days: Days, zone: ZoneInfo) -> set[tuple[UUID, str, str]]:
+async def _set_facts(session: AsyncSession, new: New, days: Days, zone: ZoneInfo) -> set[tuple[UUID, str, str, str]]:
     last: dict[tuple[UUID, str], tuple[Incoming, Any]] = {}
     for signal, effect in new:
         for name, value in effect.marks.items():
             key = (signal.customer_id, name)
             if key not in last or _writer(signal) > _writer(last[key][0]):
-                last[key] = (signal, _local(name, value, zone))
+                last[key] = (signal, local_value(name, value, zone))
     if not last:
         return set()
     stored = await session.execute(
@@ -229,7 +229,7 @@ async def _set_facts(session: AsyncSession, new: New, days: Days, zone: ZoneInfo
             " ON CONFLICT (customer_id, name) DO UPDATE SET value = excluded.value, day = excluded.day,"
             " occurred_at = excluded.occurred_at, source = excluded.source,"
             f" source_event_id = excluded.source_event_id WHERE excluded.source = '{OWN_SOURCE}' OR {_LATER}"
-            " RETURNING customer_id, name, source_event_id"
+            " RETURNING customer_id, name, source, source_event_id"
         ),
         {
             "ids": [key[0] for key in last],
@@ -239,14 +239,4 @@ async def _set_facts(session: AsyncSession, new: New, days: Days, zone: ZoneInfo
             **_writers([signal for signal, _ in last.values()]),
         },
     )
-    return {(row[0], row[1], row[2]) for row in stored}
-
-
-_DATED = ("suitability_until", "extension_granted")
-
-
-def _local(name: str, value: Any, zone: ZoneInfo) -> Any:
-    """A moment that a fact counts days to, as the institution's local day; other values as they are."""
-    if name in _DATED and isinstance(value, str) and "T" in value:
-        return datetime.fromisoformat(value).astimezone(zone).date().isoformat()
-    return value
+    return {(row[0], row[1], row[2], row[3]) for row in stored}

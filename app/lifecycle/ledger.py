@@ -80,6 +80,14 @@ class Known:
     marks: Mapping[str, tuple[int, float, Any]] = field(default_factory=dict)
 
 
+def first_day_needed(state: State, today: int) -> int:
+    """The earliest day whose sums decisions may read: as far as windows reach, and in a later life's first stages all of
+    the stay, for what was paid in for it."""
+    reach = today - PAST + 1
+    whole = state.stage in (Stage.PROSPECT, Stage.TRIAL) and state.stage_before is not None
+    return min(reach, state.entered_day) if whole else reach
+
+
 def _column(values: Sequence[float | None]) -> Floats:
     """(n, 1) with NaN for None."""
     return np.array([np.nan if v is None else v for v in values], dtype=np.float64)[:, None]

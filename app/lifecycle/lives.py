@@ -1,4 +1,4 @@
-"""How a life in the institution begins, how its profile is noted, and how people move it by hand."""
+"""How a life in the institution begins, how its profile is noted, and what is left of it."""
 
 from datetime import datetime
 from typing import Any
@@ -9,7 +9,6 @@ from sqlalchemy import delete, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import new_id
-from app.errors import Problem, invalid
 from app.events import (
     CustomersCreated,
     CustomersErased,
@@ -21,14 +20,11 @@ from app.events import (
     StagesChanged,
     publish,
 )
-from app.lifecycle.loading import load
 from app.lifecycle.models import LifecycleState, Signal, StageInterval
-from app.lifecycle.parking import unpark
 from app.lifecycle.policies import current_policy
 from app.lifecycle.policy import Policy
-from app.lifecycle.rules import entry_now
-from app.lifecycle.saving import Step, save_steps
-from app.lifecycle.service import record_internal, record_signals
+from app.lifecycle.service import record_internal
+from app.lifecycle.unparking import replay
 
 
 async def start(session: AsyncSession, event: CustomersCreated, zone: ZoneInfo) -> None:
@@ -45,23 +41,29 @@ async def start(session: AsyncSession, event: CustomersCreated, zone: ZoneInfo) 
     await session.execute(
         insert(LifecycleState),
         [
-            {"customer_id": c.customer_id, "interval_id": c.interval_id, "policy_version": policy.version}
+            {
+                "customer_id": c.customer_id,
+                "interval_id": c.interval_id,
+                "scope_id": c.interval_id,
+                "changed_at": event.at,
+                "policy_version": policy.version,
+            }
             for c in changes
         ],
     )
     publish(session, StagesChanged(event.at, tuple(changes)))
     facts = {c.customer_id: ("profile_changed", dict(c.facts)) for c in event.customers}
     await record_internal(session, facts, event.at, zone)
-    waiting = await unpark(session, [external for c in event.customers for external in c.external_ids], event.at)
-    if waiting:
-        await record_signals(session, waiting, event.at, zone)
+    await replay(session, [external for c in event.customers for external in c.external_ids], event.at, zone)
 
 
 def _beginning(customer: NewCustomer, policy: Policy, now: datetime) -> StageChange:
+    interval_id = new_id()
     return StageChange(
         customer_id=customer.customer_id,
         transition_id=None,
-        interval_id=new_id(),
+        interval_id=interval_id,
+        scope_id=interval_id,
         sequence=0,
         from_stage=None,
         to_stage=customer.stage,
@@ -72,6 +74,7 @@ def _beginning(customer: NewCustomer, policy: Policy, now: datetime) -> StageCha
         actor="created",
         facts={},
         effective_at=now,
+        evaluated_at=now,
         playbook_mode=customer.playbook_mode,
     )
 
@@ -95,30 +98,6 @@ async def note_acceptance(session: AsyncSession, event: RecommendationsAccepted,
         customer_id: ("portfolio_accepted", {}) for customer_id, _ in event.accepted
     }
     await record_internal(session, facts, event.at, zone)
-
-
-async def move_by_hand(
-    session: AsyncSession, customer_id: UUID, to: str, reason: str, actor: str, now: datetime, zone: ZoneInfo
-) -> StageChange:
-    """Move one locked customer against or ahead of the rules, and pin the stage. 409 with blockers if it cannot be."""
-    policy = await current_policy(session)
-    [one] = await load(session, [customer_id], now, zone)
-    state = one.subject.known.state
-    blockers: list[dict[str, object]] = []
-    allowed = sorted(policy.edges(state.stage, state.stage_before))
-    if to == state.stage:
-        blockers.append({"code": "same_stage", "stage": to})
-    elif to not in allowed:
-        blockers.append({"code": "no_edge", "from": state.stage, "to": to, "allowed": allowed})
-    if one.row.deceased:
-        blockers.append({"code": "hold", "hold": "deceased"})
-    if blockers:
-        raise Problem("transition_not_allowed", "See blockers for what stands in the way.", blockers=blockers)
-    if not reason.strip():
-        raise invalid("/reason", "blank", "A reason is needed.")
-    step = Step(one, to, "manual", None, reason, actor, {}, entry_now(one.subject), now)
-    [change] = await save_steps(session, [step], policy.version, now, pin=True)
-    return change
 
 
 async def forget(session: AsyncSession, event: CustomersErased) -> None:

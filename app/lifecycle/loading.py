@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -12,9 +11,21 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from app.lifecycle.ledger import BALANCE_PAST, PAST, Known, State, Totals
-from app.lifecycle.rules import RETURNS_BEFORE_FREEZE, Subject
-from app.lifecycle.stages import EPOCH_ORDINAL
+from app.lifecycle.ledger import BALANCE_PAST, Known, Totals, first_day_needed
+from app.lifecycle.rules import Subject
+from app.lifecycle.standing import (
+    Former,
+    Standing,
+    former_of,
+    frozen_until,
+    local_day,
+    midnight,
+    state_of,
+    subject_of,
+    unbound_at,
+)
+
+__all__ = ["Executor", "Loaded", "load", "local_day", "midnight"]
 
 Executor = AsyncSession | AsyncConnection
 
@@ -23,11 +34,11 @@ _EPOCH = "DATE '2000-01-01'"
 _HEADS = text(f"""
 SELECT c.id, c.version, c.stage, c.stage_entered_at, c.cycle, s.last_trial_ended_at, c.holds <> '{{}}' AS held, 'deceased' = ANY(c.holds) AS deceased, c.pin::text AS pin,
        c.pin ->> 'until' AS pinned_until,
+       c.relationship, c.merged_into, s.scope_id, s.changed_at, s.former::text AS former, s.evaluated_at,
        s.interval_id, s.transition_sequence, s.policy_version, s.stage_before, s.entered_by, s.last_automatic_at,
        s.entry::text AS entry, s.recent::text AS recent, s.confirming::text AS confirming, s.attrition_score,
        s.score_reasons, s.next_evaluation_at,
        (c.stage_entered_at AT TIME ZONE :zone)::date - {_EPOCH} AS entered_day,
-       (s.last_trial_ended_at AT TIME ZONE :zone)::date - {_EPOCH} AS trial_day,
        t.inflow AS inflow, t.outflow AS outflow, t.trades,
        t.first_funded_on - {_EPOCH} AS first_funded_day, f.inflow AS first_funded,
        t.last_active_on - {_EPOCH} AS last_active_day, t.since_on - {_EPOCH} AS since_day
@@ -68,28 +79,23 @@ FROM customer_fact WHERE customer_id = ANY(:ids) GROUP BY customer_id
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A subject with the moment it is judged at and the row it came from.
+    """A subject with where it stands, the moment it is judged at, and the row it came from.
 
     `unbound_at`: when a pin or a freeze ends, the first of them, None if there is none. `frozen_until`: when the freeze
     that three returns within 60 days bring ends, if there was one.
     """
 
     subject: Subject
+    standing: Standing
     at: datetime
     row: Any
     unbound_at: datetime | None
     frozen_until: datetime | None
 
-
-def local_day(moment: datetime, zone: ZoneInfo) -> int:
-    """Number of the local day of a moment."""
-    return moment.astimezone(zone).toordinal() - EPOCH_ORDINAL
-
-
-@lru_cache(maxsize=4096)
-def midnight(day: int, zone: ZoneInfo) -> datetime:
-    """The moment, in UTC, at which a local day begins."""
-    return datetime.fromordinal(day + EPOCH_ORDINAL).replace(tzinfo=zone).astimezone(UTC)
+    @property
+    def former(self) -> Former | None:
+        """What stands again if the last step is corrected."""
+        return None if self.row.former is None else former_of(orjson.loads(self.row.former))
 
 
 async def load(
@@ -100,44 +106,41 @@ async def load(
     moments = at if isinstance(at, Mapping) else dict.fromkeys(ids, at)
     first_day = min((local_day(moment, zone) for moment in set(moments.values())), default=0)
     heads = (await executor.execute(_HEADS, {"ids": ids, "zone": zone.key})).all()
-    days = await executor.execute(_DAYS, {"ids": ids, "since": first_day - PAST})
+    standings = {row.id: _standing(row) for row in heads}
+    states = {customer_id: state_of(standing, zone) for customer_id, standing in standings.items()}
+    needed = [first_day_needed(state, local_day(moments[i], zone)) for i, state in states.items()]
+    days = await executor.execute(_DAYS, {"ids": ids, "since": min(needed, default=0) - 1})
     by_day = {row[0]: row[1:] for row in days}
     accounts: dict[UUID, list[tuple[int | None, Sequence[int], Sequence[int]]]] = {}
     for row in await executor.execute(_ACCOUNTS, {"ids": ids, "since": first_day - BALANCE_PAST}):
         accounts.setdefault(row.customer_id, []).append((row.base, row.days or (), row.balances or ()))
     marks = {row[0]: orjson.loads(row[1]) for row in await executor.execute(_MARKS, {"ids": ids})}
-    return [
-        _loaded(row, moments[row.id], zone, by_day.get(row.id, ()), accounts.get(row.id, ()), marks.get(row.id, {}))
-        for row in heads
-    ]
+    found = []
+    for row in heads:
+        at, standing = moments[row.id], standings[row.id]
+        today = local_day(at, zone)
+        held = (by_day.get(row.id, ()), accounts.get(row.id, ()), marks.get(row.id, {}))
+        known = Known(today, at.timestamp(), states[row.id], _totals(row), *held)
+        free_at, thawed_at = unbound_at(standing, at, zone), frozen_until(standing, today, zone)
+        found.append(Loaded(subject_of(standing, known, at, zone), standing, at, row, free_at, thawed_at))
+    return found
 
 
-def _loaded(row: Any, at: datetime, zone: ZoneInfo, days: Any, accounts: Any, marks: Any) -> Loaded:
-    today = local_day(at, zone)
-    recent = orjson.loads(row.recent)
-    frozen = _frozen_until(recent, today, zone)
-    pinned = None if row.pinned_until is None else datetime.fromisoformat(row.pinned_until)
-    ends = min((end for end in (pinned, frozen) if end is not None and end > at), default=None)
-    last = row.last_automatic_at
-    subject = Subject(
-        known=Known(today, at.timestamp(), _state(row, recent), _totals(row), days, accounts, marks),
-        bound=row.held or ends is not None,
-        confirming=orjson.loads(row.confirming),
-        last_automatic_at=None if last is None else last.timestamp(),
-    )
-    return Loaded(subject, at, row, ends, frozen)
-
-
-def _state(row: Any, recent: Any) -> State:
-    return State(
+def _standing(row: Any) -> Standing:
+    return Standing(
         stage=row.stage,
-        entered_day=row.entered_day,
-        entered_at=row.stage_entered_at.timestamp(),
+        entered_at=row.stage_entered_at,
+        changed_at=row.changed_at,
+        policy_version=row.policy_version,
+        cycle=row.cycle,
         stage_before=row.stage_before,
         entered_by=row.entered_by,
-        last_trial_ended_day=row.trial_day,
+        last_trial_ended_at=row.last_trial_ended_at,
+        last_automatic_at=row.last_automatic_at,
         entry=orjson.loads(row.entry),
-        recent=recent,
+        recent=orjson.loads(row.recent),
+        confirming=orjson.loads(row.confirming),
+        pinned_until=None if row.pinned_until is None else datetime.fromisoformat(row.pinned_until),
     )
 
 
@@ -151,8 +154,3 @@ def _totals(row: Any) -> Totals:
         last_active_day=row.last_active_day,
         since_day=row.since_day,
     )
-
-
-def _frozen_until(recent: Any, today: int, zone: ZoneInfo) -> datetime | None:
-    fresh = sorted(day for day, _ in recent if today - day <= 60)
-    return midnight(fresh[-RETURNS_BEFORE_FREEZE] + 61, zone) if len(fresh) >= RETURNS_BEFORE_FREEZE else None

@@ -50,20 +50,30 @@ async def ensure_policy(session: AsyncSession, name: str, now: datetime) -> None
     )
 
 
-async def current_policy(executor: AsyncSession | AsyncConnection) -> Policy:
-    """The policy in force: the published one with the highest version."""
-    head = (
+async def policies_of(executor: AsyncSession | AsyncConnection) -> dict[int, Policy]:
+    """Every published policy by version, oldest first; one statement once they are known to this process."""
+    heads = (
         await executor.execute(
             select(LifecyclePolicy.version, LifecyclePolicy.digest)
             .where(LifecyclePolicy.status == "published")
-            .order_by(LifecyclePolicy.version.desc())
-            .limit(1)
+            .order_by(LifecyclePolicy.version)
         )
-    ).first()
-    if head is None:
+    ).all()
+    if not heads:
         raise Problem("unavailable", "No lifecycle policy is published yet.")
-    key = (head.version, head.digest)
-    if key not in _parsed:
-        body = await executor.execute(select(LifecyclePolicy.body).where(LifecyclePolicy.version == head.version))
-        _parsed[key] = parse_policy(body.scalar_one(), head.version)
-    return _parsed[key]
+    unknown = [head.version for head in heads if (head.version, head.digest) not in _parsed]
+    if unknown:
+        found = await executor.execute(
+            select(LifecyclePolicy.version, LifecyclePolicy.digest, LifecyclePolicy.body).where(
+                LifecyclePolicy.version.in_(unknown)
+            )
+        )
+        for version, identity, body in found:
+            _parsed[version, identity] = parse_policy(body, version)
+    return {head.version: _parsed[head.version, head.digest] for head in heads}
+
+
+async def current_policy(executor: AsyncSession | AsyncConnection) -> Policy:
+    """The policy in force for new customers: the published one with the highest version."""
+    policies = await policies_of(executor)
+    return policies[max(policies)]

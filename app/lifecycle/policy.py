@@ -52,6 +52,10 @@ class Policy:
         """Candidate rules of each stage, highest priority first, then in the order of the document."""
         return {stage: tuple(r for r in self.rules if stage in r.sources) for stage in STAGES}
 
+    def rule(self, rule_id: str) -> Rule | None:
+        """The rule of that id, None if there is none."""
+        return next((rule for rule in self.rules if rule.id == rule_id), None)
+
     def edges(self, stage: str, stage_before: str | None) -> set[str]:
         """Stages that some rule leads to from `stage`."""
         found = {(stage_before or "") if rule.to == BACK else rule.to for rule in self.by_stage[stage]}

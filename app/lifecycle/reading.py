@@ -1,58 +1,80 @@
 """Reads about the lifecycle: explanation, history, signals."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import literal, select, tuple_
+from sqlalchemy import literal, select, text, tuple_
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.customers.models import EventCounter
 from app.customers.reading import refuse_missing
-from app.lifecycle.explain import Condition, RuleStatus, explain
-from app.lifecycle.loading import Loaded, load, local_day, midnight
-from app.lifecycle.models import Signal, StageInterval, Transition
-from app.lifecycle.policies import current_policy
+from app.lifecycle.answers import next_answer, rule_answer, score_answer, why_answer
+from app.lifecycle.explain import explain
+from app.lifecycle.loading import Loaded, load, local_day
+from app.lifecycle.models import Signal, Transition
+from app.lifecycle.policies import policies_of
 from app.lifecycle.schemas import SignalQuery
+from app.lifecycle.time_in_stage import by_stage, overdue_days, stays_of
+from app.lifecycle.wording import Voice
 from app.pagination import PageQuery, decode_cursor, encode_cursor
 
 DAILY = timedelta(days=1)
 """At most one automatic step in this time, except by rules that are urgent or always apply."""
 
+_LAST_STEP = text("""
+SELECT t.sequence, t.from_stage, t.to_stage, t.kind, t.rule_id, t.policy_version, t.reason, t.actor, t.facts,
+       t.effective_at, t.decided_at, t.corrects_sequence,
+       c.rule_id AS corrected_rule, c.from_stage AS corrected_from, c.to_stage AS corrected_to, c.effective_at AS corrected_at
+FROM transitions t LEFT JOIN transitions c ON c.customer_id = t.customer_id AND c.sequence = t.corrects_sequence
+WHERE t.customer_id = :customer_id ORDER BY t.sequence DESC LIMIT 1
+""").columns(facts=JSONB)
+
 
 async def explain_customer(
-    connection: AsyncConnection, customer_id: UUID, now: datetime, zone: ZoneInfo, language: str
+    connection: AsyncConnection, customer_id: UUID, now: datetime, voice: Voice
 ) -> dict[str, Any]:
     """The answer to why here, what next, what blocks it, computed now from the facts as they are now."""
     await refuse_missing(connection, customer_id)
-    policy = await current_policy(connection)
-    [one] = await load(connection, [customer_id], now, zone)
+    policies = await policies_of(connection)
+    [one] = await load(connection, [customer_id], now, voice.zone)
     counter = await connection.execute(select(EventCounter.sequence).where(EventCounter.customer_id == customer_id))
-    score, reasons, rules = explain(one.subject, policy)
+    step = (await connection.execute(_LAST_STEP, {"customer_id": customer_id})).first()
+    stays = await stays_of(connection, customer_id, now)
     row = one.row
+    policy = policies[row.policy_version]
+    found = explain(one.subject, policy)
+    days = local_day(now, voice.zone) - row.entered_day
+    target = policy.target_days.get(row.stage)
+    late = overdue_days(days, target)
+    held = held_back(one, now)
     return {
         "stage": row.stage,
         "entered_at": row.stage_entered_at,
-        "days_in_stage": local_day(now, zone) - row.entered_day,
-        "target_days": policy.target_days.get(row.stage),
+        "days_in_stage": days,
+        "target_days": target,
+        "overdue": late > 0,
+        "overdue_days": late,
         "stage_before": row.stage_before,
         "entered_by": row.entered_by,
-        "attrition_score": score,
-        "score_reasons": reasons,
-        "held_back": _held_back(one, now),
+        "why": why_answer(step, row, policies, voice),
+        "next": next_answer(found, one.subject, held, voice),
+        **score_answer(found, voice),
+        "held_back": [{"code": code, "until": until} for code, until in held],
         "next_evaluation_at": row.next_evaluation_at,
         "transition_sequence": row.transition_sequence,
         "event_sequence": counter.scalar() or 0,
         "policy_name": policy.name,
         "policy_version": policy.version,
-        "rules": [_rule(rule, zone, language) for rule in rules],
+        "rules": [rule_answer(rule, held, voice) for rule in found.rules],
+        "stages": by_stage(stays, row.stage, late, policy.target_days),
     }
 
 
-def _held_back(one: Loaded, now: datetime) -> list[dict[str, Any]]:
-    """What keeps the rules from acting, even one that holds: `until` is None where no time ends it."""
+def held_back(one: Loaded, now: datetime) -> list[tuple[str, datetime | None]]:
+    """What keeps the rules from acting, even one that holds, with its end: None where no time ends it."""
     row = one.row
     found: list[tuple[str, datetime | None]] = [("hold", None)] if row.held else []
     pinned = datetime.fromisoformat(row.pinned_until) if row.pinned_until is not None else None
@@ -62,32 +84,7 @@ def _held_back(one: Loaded, now: datetime) -> list[dict[str, Any]]:
         found.append(("returns", one.frozen_until))
     if row.last_automatic_at is not None and row.last_automatic_at + DAILY > now:
         found.append(("daily_limit", row.last_automatic_at + DAILY))
-    return [{"code": code, "until": until} for code, until in found]
-
-
-def _rule(rule: RuleStatus, zone: ZoneInfo, language: str) -> dict[str, Any]:
-    return {
-        "id": rule.id,
-        "to": rule.to,
-        "holds": rule.holds,
-        "blocked_by": rule.blocked_by,
-        "confirmed_at": None if rule.confirmed_at is None else datetime.fromtimestamp(rule.confirmed_at, UTC),
-        "flips_at": None if rule.flips_day is None else midnight(rule.flips_day, zone),
-        "conditions": [_condition(condition, zone, language) for condition in rule.conditions],
-    }
-
-
-def _condition(condition: Condition, zone: ZoneInfo, language: str) -> dict[str, Any]:
-    return {
-        "fact": condition.fact,
-        "label": condition.label_zh if language.startswith("zh") else condition.label_en,
-        "op": condition.op,
-        "threshold": condition.threshold,
-        "actual": condition.actual,
-        "holds": condition.holds,
-        "distance": condition.distance,
-        "flips_at": None if condition.flips_day is None else midnight(condition.flips_day, zone),
-    }
+    return found
 
 
 async def list_transitions(
@@ -111,11 +108,7 @@ async def list_transitions(
 async def list_intervals(connection: AsyncConnection, customer_id: UUID, now: datetime) -> list[dict[str, Any]]:
     """Every stay of a customer, oldest first, with its length in whole days."""
     await refuse_missing(connection, customer_id)
-    table = StageInterval.__table__
-    rows = await connection.execute(
-        select(table).where(table.c.customer_id == customer_id).order_by(table.c.entered_at, table.c.id)
-    )
-    return [{**row, "days": ((row["exited_at"] or now) - row["entered_at"]).days} for row in rows.mappings()]
+    return await stays_of(connection, customer_id, now)
 
 
 async def list_signals(

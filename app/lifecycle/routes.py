@@ -3,45 +3,32 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Path, Query, Response
-from sqlalchemy import select
+from fastapi import APIRouter, Header, Query, Response
 
 from app.auth.deps import needs
 from app.auth.service import Principal
-from app.customers.models import Customer
-from app.customers.reading import refuse_missing
 from app.deps import (
-    IfMatch,
     NowDep,
     ReadDep,
     SessionDep,
     SettingsDep,
     StrictRoute,
-    etag,
     json_response,
     problems,
-    require_match,
 )
-from app.errors import not_found
-from app.lifecycle import reading
-from app.lifecycle.lives import move_by_hand
-from app.lifecycle.models import LifecyclePolicy
+from app.lifecycle import reading, time_in_stage
+from app.lifecycle.explanation_schemas import IntervalList, LifecycleOverview, LifecycleRead
 from app.lifecycle.parking import Offered
 from app.lifecycle.saving import transition_row
 from app.lifecycle.schemas import (
-    IntervalList,
-    LifecycleRead,
-    PolicyList,
-    PolicyRead,
     SignalBatch,
     SignalPage,
     SignalQuery,
     SignalReceipt,
-    TransitionCreate,
     TransitionPage,
-    TransitionRead,
 )
 from app.lifecycle.service import record_signals
+from app.lifecycle.wording import Voice, language_of
 from app.pagination import PageQuery
 
 router = APIRouter(prefix="/v1", tags=["Lifecycle"], route_class=StrictRoute)
@@ -49,7 +36,6 @@ signals_router = APIRouter(prefix="/v1", tags=["Signals"], route_class=StrictRou
 
 Reader = Annotated[Principal, needs("lifecycle:read")]
 Sender = Annotated[Principal, needs("signals:write")]
-Override = Annotated[Principal, needs("lifecycle:override")]
 Language = Annotated[str, Header(alias="Accept-Language", max_length=200, description="zh or en")]
 
 
@@ -100,8 +86,12 @@ async def explain_lifecycle(
     _: Reader,
     language: Language = "en",
 ) -> Response:
-    """Why here, what next, what blocks it: every rule of the stage, every condition with its actual value."""
-    return json_response(await reading.explain_customer(connection, customer_id, now, settings.tz, language))
+    """Why here, what next, what blocks it, in words too: every rule of the stage, every condition with its actual value.
+
+    `Accept-Language` chooses the language of the texts, with weights if there are several; English if neither is wanted.
+    """
+    voice = Voice(language_of(language), settings.currency, settings.tz)
+    return json_response(await reading.explain_customer(connection, customer_id, now, voice))
 
 
 @router.get(
@@ -118,35 +108,6 @@ async def list_customer_transitions(
     return json_response({"items": items, "next_cursor": cursor})
 
 
-@router.post(
-    "/customers/{customer_id}/transitions",
-    status_code=201,
-    response_model=TransitionRead,
-    summary="Move a customer by hand",
-    responses=problems(
-        "malformed_json", "not_found", "erased", "transition_not_allowed", "stale", "precondition_required"
-    ),
-)
-async def create_transition(
-    customer_id: UUID,
-    body: TransitionCreate,
-    session: SessionDep,
-    now: NowDep,
-    settings: SettingsDep,
-    principal: Override,
-    if_match: IfMatch = None,
-) -> Response:
-    """`If-Match` is the customer's ETag. The stage is pinned for 30 days against all rules but those for leaving."""
-    customer = await session.get(Customer, customer_id, with_for_update={"key_share": True})
-    if customer is None:
-        await refuse_missing(await session.connection(), customer_id)
-    assert customer is not None
-    require_match(if_match, customer.version)
-    after = customer.version + 1
-    change = await move_by_hand(session, customer_id, body.to, body.reason, principal.actor, now, settings.tz)
-    return json_response(transition_row(change, now), 201, {"ETag": etag(after)})
-
-
 @router.get(
     "/customers/{customer_id}/intervals",
     response_model=IntervalList,
@@ -159,28 +120,8 @@ async def list_customer_intervals(customer_id: UUID, connection: ReadDep, now: N
 
 
 @router.get(
-    "/lifecycle/policies", response_model=PolicyList, summary="List versions of the policy", responses=problems()
+    "/lifecycle/overview", response_model=LifecycleOverview, summary="Count customers by stage", responses=problems()
 )
-async def list_policies(connection: ReadDep, _: Reader) -> Response:
-    """Newest first; the published one with the highest version is in force."""
-    table = LifecyclePolicy.__table__
-    rows = await connection.execute(
-        select(*(c for c in table.c if c.name not in ("body", "digest"))).order_by(table.c.version.desc())
-    )
-    return json_response({"items": [dict(row) for row in rows.mappings()]})
-
-
-@router.get(
-    "/lifecycle/policies/{version}",
-    response_model=PolicyRead,
-    summary="Read a version of the policy",
-    responses=problems("not_found"),
-)
-async def get_policy(version: Annotated[int, Path(ge=1, le=2**31 - 1)], connection: ReadDep, _: Reader) -> Response:
-    """The whole document: every rule with its conditions and the reason for its numbers."""
-    table = LifecyclePolicy.__table__
-    row = (await connection.execute(select(table).where(table.c.version == version))).mappings().first()
-    if row is None:
-        raise not_found("policy version")
-    document = {key: value for key, value in row.items() if key not in ("body", "digest")}
-    return json_response({**document, "document": row["body"]})
+async def get_lifecycle_overview(connection: ReadDep, now: NowDep, settings: SettingsDep, _: Reader) -> Response:
+    """How many customers each stage has, for how long, and how many of them longer than the policy expects."""
+    return json_response(await time_in_stage.overview(connection, now, settings.tz))

@@ -15,6 +15,7 @@ from app.lifecycle.edges import BACK, Rule
 from app.lifecycle.facts import SCORE, Array, Evaluation, entry_figures
 from app.lifecycle.ledger import SOON, Bools, Ints, Known, Ledger
 from app.lifecycle.policy import Policy
+from app.lifecycle.relationship import closed
 
 DAY = 86_400.0
 RETURNS_BEFORE_FREEZE = 3
@@ -86,7 +87,7 @@ class Decision:
     `rule` fires now, towards `to`; None if nothing does. `confirming` replaces the subject's. `look_again_day` is the
     local day at whose midnight a predicate flips by time alone, `look_again_at` a moment within a day (a confirm window
     or the daily limit ends); None if there is none. `facts` are the values that the rule read, `entry` figures that the
-    next stage will need.
+    next stage will need. `closed`: whether the relationship has ended.
     """
 
     rule: Rule | None
@@ -98,6 +99,7 @@ class Decision:
     score_reasons: tuple[str, ...]
     facts: Mapping[str, Any]
     entry: Mapping[str, float]
+    closed: bool
 
 
 def decide(subjects: Sequence[Subject], policy: Policy) -> list[Decision]:
@@ -120,6 +122,7 @@ def _decide_group(group: Sequence[Subject], rules: Sequence[Rule], facts: Evalua
     now = [t[:, 0].tolist() for t in truth]
     score = facts[SCORE][:, 0].tolist()
     reasons = [(name, on.tolist()) for name, on in facts.reasons]
+    ended = closed(facts.ledger)[:, 0].tolist()
     decisions = []
     for row, subject in enumerate(group):
         true_now = [rule for rule, true in zip(rules, now, strict=True) if true[row]]
@@ -135,6 +138,7 @@ def _decide_group(group: Sequence[Subject], rules: Sequence[Rule], facts: Evalua
                 score_reasons=tuple(name for name, on in reasons if on[row]),
                 facts=facts_read(fired.condition, facts, row) if fired else {},
                 entry=entry_figures(facts.ledger, row) if fired else {},
+                closed=ended[row],
             )
         )
     return decisions

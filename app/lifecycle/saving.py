@@ -1,10 +1,11 @@
 """Writes what was decided: states, transitions, intervals, the stage itself. Set-based, with locked customers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import orjson
 from sqlalchemy import insert, text, update
@@ -13,29 +14,25 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import new_id
 from app.customers.models import Customer
 from app.events import StageChange, StagesChanged, publish
-from app.lifecycle.ledger import State
+from app.lifecycle.flapping import publish_freezes
 from app.lifecycle.loading import Loaded
 from app.lifecycle.models import LifecycleState, StageInterval, Transition
-from app.lifecycle.stages import Stage
-
-PIN_BY_HAND = timedelta(days=30)
-"""How long a stage chosen by hand is protected from the rules."""
+from app.lifecycle.standing import Former, Standing, Stride, former_document, remembered, stepped
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One transition to write. `effective_at` is when its cause happened, `entry` what to note for the next stage."""
+    """One transition to write. `stride` says where to and when its cause happened; `back`: it leads to the stage before,
+    whose actions go on."""
 
     loaded: Loaded
-    to: str
-    kind: str
-    rule_id: str | None
+    stride: Stride
     reason: str | None
     actor: str
     facts: Mapping[str, Any]
-    entry: Mapping[str, float]
-    effective_at: datetime
-    new_cycle: bool = False
+    policy_version: int
+    back: bool = False
+    playbook_mode: str = "full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +44,23 @@ class Verdict:
     reasons: Sequence[str]
     confirming: Mapping[str, float]
     next_evaluation_at: datetime
+    evaluated_at: datetime
 
 
-async def save_verdicts(session: AsyncSession, verdicts: Sequence[Verdict], now: datetime) -> None:
+async def save_verdicts(session: AsyncSession, verdicts: Sequence[Verdict]) -> None:
     """Write scores, confirm windows and the next evaluation of many customers in one statement."""
     if not verdicts:
         return
     await session.execute(
         text(
             "UPDATE lifecycle_state s SET attrition_score = v.score, score_reasons = string_to_array(v.reasons, ','),"
-            " confirming = v.confirming::jsonb, next_evaluation_at = v.next_at, evaluated_at = :now"
+            " confirming = v.confirming::jsonb, next_evaluation_at = v.next_at, evaluated_at = v.at"
             " FROM unnest(CAST(:ids AS uuid[]), CAST(:scores AS int[]), CAST(:reasons AS text[]),"
-            " CAST(:confirming AS text[]), CAST(:next_at AS timestamptz[]))"
-            " AS v(id, score, reasons, confirming, next_at) WHERE s.customer_id = v.id"
+            " CAST(:confirming AS text[]), CAST(:next_at AS timestamptz[]), CAST(:at AS timestamptz[]))"
+            " AS v(id, score, reasons, confirming, next_at, at) WHERE s.customer_id = v.id"
         ),
         {
-            "now": now,
+            "at": [v.evaluated_at for v in verdicts],
             "ids": [v.customer_id for v in verdicts],
             "scores": [v.score for v in verdicts],
             "reasons": [",".join(v.reasons) for v in verdicts],
@@ -72,17 +70,18 @@ async def save_verdicts(session: AsyncSession, verdicts: Sequence[Verdict], now:
     )
 
 
-async def save_steps(
-    session: AsyncSession, steps: Sequence[Step], policy_version: int, now: datetime, *, pin: bool = False
-) -> list[StageChange]:
+async def save_steps(session: AsyncSession, steps: Sequence[Step], now: datetime, zone: ZoneInfo) -> list[StageChange]:
     """Write transitions: close and open intervals, note them in the states, move the customers, publish.
 
-    The next evaluation of everybody who moved is due at once, in the new stage. With `pin` (by hand) the stage is
-    protected for PIN_BY_HAND.
+    The next evaluation of everybody who moved is due at once, in the new stage. A step by hand pins the stage.
     """
     if not steps:
         return []
-    changes = [_change(step, policy_version) for step in steps]
+    positions = await session.execute(
+        text("SELECT nextval('lifecycle_positions') FROM generate_series(1, :n)"), {"n": len(steps)}
+    )
+    changes = [_change(step, position) for step, position in zip(steps, positions.scalars(), strict=True)]
+    standings = [_standing(s, c, zone) for s, c in zip(steps, changes, strict=True)]
     await session.execute(
         text(
             "UPDATE stage_intervals i SET exited_at = v.at FROM unnest(CAST(:ids AS uuid[]),"
@@ -90,47 +89,75 @@ async def save_steps(
         ),
         {"ids": [c.left_interval_id for c in changes], "at": [c.effective_at for c in changes]},
     )
-    cycles = [step.loaded.row.cycle + int(step.new_cycle) for step in steps]
-    await session.execute(
-        insert(StageInterval),
-        [
-            {
-                "id": c.interval_id,
-                "customer_id": c.customer_id,
-                "stage": c.to_stage,
-                "cycle": n,
-                "entered_at": c.effective_at,
-            }
-            for c, n in zip(changes, cycles, strict=True)
-        ],
-    )
-    await session.execute(insert(Transition), [transition_row(c, now) for c in changes])
-    await session.execute(update(LifecycleState), [_state(s, c, now) for s, c in zip(steps, changes, strict=True)])
-    await session.execute(
-        update(Customer), [_customer(s, c, n, now, pin) for s, c, n in zip(steps, changes, cycles, strict=True)]
-    )
+    pairs = list(zip(changes, standings, strict=True))
+    await session.execute(insert(StageInterval), [_interval(c, standing) for c, standing in pairs])
+    await session.execute(insert(Transition), [transition_row(c, now) | {"position": c.position} for c in changes])
+    await session.execute(update(LifecycleState), [_state(c, standing) for c, standing in pairs])
+    rows = [_customer(s, c, standing, now) for s, (c, standing) in zip(steps, pairs, strict=True)]
+    await session.execute(update(Customer), rows)
     publish(session, StagesChanged(now, tuple(changes)))
+    befores = (step.loaded.standing for step in steps)
+    publish_freezes(session, [(b, after, c) for b, (c, after) in zip(befores, pairs, strict=True)], now, zone)
     return changes
 
 
-def _change(step: Step, policy_version: int) -> StageChange:
-    row = step.loaded.row
+def _change(step: Step, position: int) -> StageChange:
+    row, stride = step.loaded.row, step.stride
+    interval_id, former = new_id(), None
+    if step.back or stride.kind == "correction":
+        former = step.loaded.former
     return StageChange(
         customer_id=row.id,
         transition_id=new_id(),
-        interval_id=new_id(),
+        interval_id=interval_id,
         sequence=row.transition_sequence + 1,
         from_stage=row.stage,
-        to_stage=step.to,
-        kind=step.kind,
-        rule_id=step.rule_id,
-        policy_version=policy_version,
+        to_stage=stride.to,
+        kind=stride.kind,
+        rule_id=stride.rule_id,
+        policy_version=step.policy_version,
         reason=step.reason,
         actor=step.actor,
         facts=step.facts,
-        effective_at=max(step.effective_at, row.stage_entered_at),
+        effective_at=max(stride.effective_at, step.loaded.standing.changed_at),
+        evaluated_at=stride.evaluated_at,
+        position=position,
+        scope_id=interval_id if former is None else UUID(former.scope),
         left_interval_id=row.interval_id,
+        left_scope_id=row.scope_id,
+        playbook_mode=step.playbook_mode,
+        corrects_sequence=former.sequence if former is not None and stride.kind == "correction" else None,
     )
+
+
+def _standing(step: Step, change: StageChange, zone: ZoneInfo) -> Standing:
+    """Where the customer stands after the step; an automatic one can be taken back."""
+    before = step.loaded.standing
+    if change.kind == "correction":
+        return stepped(replace(before, former=step.loaded.former), step.stride, zone)
+    after = stepped(before, step.stride, zone)
+    if change.kind != "automatic" or change.rule_id is None:
+        return after
+    former = Former(
+        rule_id=change.rule_id,
+        policy_version=change.policy_version,
+        sequence=change.sequence,
+        evaluated_at=change.evaluated_at,
+        position=change.position,
+        scope=str(change.left_scope_id),
+        standing=remembered(replace(before, former=step.loaded.former)),
+    )
+    return replace(after, former=former)
+
+
+def _interval(change: StageChange, standing: Standing) -> dict[str, Any]:
+    return {
+        "id": change.interval_id,
+        "customer_id": change.customer_id,
+        "stage": change.to_stage,
+        "cycle": standing.cycle,
+        "entered_at": change.effective_at,
+    }
 
 
 def transition_row(change: StageChange, now: datetime) -> dict[str, Any]:
@@ -148,58 +175,47 @@ def transition_row(change: StageChange, now: datetime) -> dict[str, Any]:
         "actor": change.actor,
         "facts": dict(change.facts),
         "effective_at": change.effective_at,
+        "evaluated_at": change.evaluated_at,
         "decided_at": now,
+        "corrects_sequence": change.corrects_sequence,
     }
 
 
-def _state(step: Step, change: StageChange, now: datetime) -> dict[str, Any]:
-    known = step.loaded.subject.known
-    # A return is a step back to the stage just left, within 60 days; three of them freeze the rules.
-    stay = known.today - known.state.entered_day
-    returned = change.to_stage == known.state.stage_before and stay < 60
-    recent = [r for r in known.state.recent if known.today - r[0] <= 60]
+def _state(change: StageChange, standing: Standing) -> dict[str, Any]:
     return {
         "customer_id": change.customer_id,
         "interval_id": change.interval_id,
+        "scope_id": change.scope_id,
+        "changed_at": standing.changed_at,
         "transition_sequence": change.sequence,
-        "policy_version": change.policy_version,
-        "stage_before": change.from_stage,
-        "entered_by": change.rule_id,
-        "last_trial_ended_at": change.effective_at
-        if change.from_stage == Stage.TRIAL
-        else step.loaded.row.last_trial_ended_at,
-        "last_automatic_at": step.loaded.at if change.kind == "automatic" else step.loaded.row.last_automatic_at,
-        "entry": {**step.entry, **_decline_ended(known.state, change)},
-        "recent": [*recent, [known.today, change.to_stage]] if returned else recent,
-        "confirming": {},
-        "evaluated_at": now,
-        "next_evaluation_at": step.loaded.at,
+        "stage_before": standing.stage_before,
+        "entered_by": standing.entered_by,
+        "last_trial_ended_at": standing.last_trial_ended_at,
+        "last_automatic_at": standing.last_automatic_at,
+        "entry": dict(standing.entry),
+        "recent": standing.recent,
+        "confirming": dict(standing.confirming),
+        "former": None if standing.former is None else former_document(standing.former),
+        "evaluated_at": change.evaluated_at,
+        "next_evaluation_at": change.evaluated_at,
     }
 
 
-def _decline_ended(state: State, change: StageChange) -> dict[str, float]:
-    """When the customer last came out of decline, epoch seconds: noted at the step, and carried on through later ones."""
-    if change.from_stage == Stage.DECLINE:
-        return {"decline_ended": change.effective_at.timestamp()}
-    return {"decline_ended": state.entry["decline_ended"]} if "decline_ended" in state.entry else {}
-
-
-def _customer(step: Step, change: StageChange, cycle: int, now: datetime, pin: bool) -> dict[str, Any]:
+def _customer(step: Step, change: StageChange, standing: Standing, now: datetime) -> dict[str, Any]:
     row = step.loaded.row
-    pinned = (
-        {"until": (now + PIN_BY_HAND).astimezone(UTC).isoformat().replace("+00:00", "Z"), "reason": step.reason}
-        if pin
-        else None
-    )
-    kept = orjson.loads(row.pin) if row.pin else None
-    if kept is not None and datetime.fromisoformat(kept["until"]) <= now:
-        kept = None
+    pin = orjson.loads(row.pin) if row.pin else None
+    if pin is not None and datetime.fromisoformat(pin["until"]) <= change.evaluated_at:
+        pin = None
+    if change.kind == "manual":
+        assert standing.pinned_until is not None
+        until = standing.pinned_until.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        pin = {"until": until, "reason": step.reason}
     return {
         "id": change.customer_id,
         "stage": change.to_stage,
-        "stage_entered_at": change.effective_at,
-        "cycle": cycle,
-        "pin": pinned or kept,
+        "stage_entered_at": standing.entered_at,
+        "cycle": standing.cycle,
+        "pin": pin,
         "updated_at": now,
         "version": row.version + 1,
     }

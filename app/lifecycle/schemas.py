@@ -62,7 +62,7 @@ class SignalResult(BaseModel):
 
 
 class TransitionRead(BaseModel):
-    """One step from stage to stage. Both times: when its cause happened, and when it was decided."""
+    """One step from stage to stage."""
 
     id: UUID
     customer_id: UUID
@@ -75,8 +75,12 @@ class TransitionRead(BaseModel):
     reason: str | None
     actor: str
     facts: dict[str, Any] = Field(description="The facts that the rule read, with their values")
-    effective_at: datetime
-    decided_at: datetime
+    effective_at: datetime = Field(description="When its cause happened")
+    evaluated_at: datetime = Field(
+        description="The moment that was judged; a sweep that ran late judges the moment it was due"
+    )
+    decided_at: datetime = Field(description="When that was done")
+    corrects_sequence: int | None = Field(description="For a correction: the transition that it takes back")
 
 
 class SignalReceipt(BaseModel):
@@ -95,6 +99,7 @@ class SignalRead(BaseModel):
     type: str
     occurred_at: datetime
     received_at: datetime
+    retracted_at: datetime | None = Field(description="When it was taken back; it counts no more since then")
     payload: dict[str, Any]
 
 
@@ -125,96 +130,3 @@ class TransitionPage(BaseModel):
 
     items: list[TransitionRead]
     next_cursor: str | None
-
-
-class IntervalRead(BaseModel):
-    """One stay in one stage."""
-
-    id: UUID
-    stage: Stage
-    cycle: int
-    entered_at: datetime
-    exited_at: datetime | None = Field(description="Null while the customer is in it")
-    days: int = Field(description="Whole days, so far if it is open")
-
-
-class IntervalList(BaseModel):
-    """All stays of a customer, oldest first."""
-
-    items: list[IntervalRead]
-
-
-class ConditionRead(BaseModel):
-    """One comparison of a rule, with the customer's actual value."""
-
-    fact: str
-    label: str
-    op: str
-    threshold: Any
-    actual: Any = Field(description="Null if it cannot be computed; the comparison is then false")
-    holds: bool
-    distance: float | None = Field(description="How far the value is from holding, in the fact's unit")
-    flips_at: datetime | None = Field(description="When time alone changes it")
-
-
-class RuleRead(BaseModel):
-    """One rule of the customer's stage."""
-
-    id: str
-    to: Stage | None
-    holds: bool
-    blocked_by: list[str] = Field(description="Facts that keep it from holding")
-    confirmed_at: datetime | None = Field(description="When its confirm window ends, if it holds and has one")
-    flips_at: datetime | None = Field(description="When time alone changes whether it holds")
-    conditions: list[ConditionRead]
-
-
-class HeldBack(BaseModel):
-    """Something that keeps the rules from acting, even one that holds. Leaving is never held back."""
-
-    code: Literal["hold", "pin", "returns", "daily_limit"] = Field(
-        description="A hold, a stage chosen by hand, three returns within 60 days, or the last step less than a day ago"
-    )
-    until: datetime | None = Field(description="When it ends by itself; null if it does not")
-
-
-class LifecycleRead(BaseModel):
-    """Why a customer is where they are, what comes next, and what stands in the way."""
-
-    stage: Stage
-    entered_at: datetime
-    days_in_stage: int
-    target_days: int | None = Field(description="How long the policy expects the stage to take")
-    stage_before: Stage | None
-    entered_by: str | None = Field(description="The rule that led here; null at the beginning and by hand")
-    attrition_score: int = Field(description="0 to 100")
-    score_reasons: list[str]
-    held_back: list[HeldBack] = Field(description="What keeps the rules from acting now")
-    next_evaluation_at: datetime | None = Field(description="When time alone may change something")
-    transition_sequence: int
-    event_sequence: int = Field(description="Number of public events of the customer so far")
-    policy_name: str
-    policy_version: int
-    rules: list[RuleRead]
-
-
-class PolicySummary(BaseModel):
-    """One version of the rules."""
-
-    version: int
-    name: str
-    status: Literal["draft", "published"]
-    created_at: datetime
-    published_at: datetime | None
-
-
-class PolicyRead(PolicySummary):
-    """One version of the rules, whole."""
-
-    document: dict[str, Any]
-
-
-class PolicyList(BaseModel):
-    """All versions, newest first."""
-
-    items: list[PolicySummary]

@@ -5,29 +5,42 @@ people move them by hand: lives.py.
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import new_id
 from app.customers.service import lock, set_profile
 from app.events import StageChange
+from app.lifecycle.correcting import correct
+from app.lifecycle.edges import BACK
 from app.lifecycle.ingest import Incoming, store_new
-from app.lifecycle.loading import Loaded, load, midnight
+from app.lifecycle.inputs import note_inputs, note_moments
+from app.lifecycle.loading import Loaded, load
 from app.lifecycle.models import LifecycleState
-from app.lifecycle.parking import Offered, park
-from app.lifecycle.policies import current_policy
+from app.lifecycle.parking import Offered, Owner, lock_owners, park, unpark
+from app.lifecycle.policies import policies_of
+from app.lifecycle.policy import Policy
+from app.lifecycle.retracting import retract, unretractable
 from app.lifecycle.rules import Decision, decide
 from app.lifecycle.saving import Step, Verdict, save_steps, save_verdicts
 from app.lifecycle.signals import OWN_SOURCE, judge
+from app.lifecycle.standing import Stride, next_look
 
-_MAX_STEPS = 50
+_MAX_STEPS = 2000
 """Due moments that one catch-up may work through; more would mean that a rule makes itself due for ever."""
+
+_DUE = text("""
+SELECT customer_id, next_evaluation_at, evaluated_at, next_evaluation_at <= greatest(:now, evaluated_at) AS is_due
+FROM lifecycle_state
+WHERE customer_id = ANY(:ids) AND (next_evaluation_at <= greatest(:now, evaluated_at) OR evaluated_at > :now)
+""")
 
 
 class Outcome(NamedTuple):
@@ -43,7 +56,7 @@ async def record_signals(
     session: AsyncSession, offered: Sequence[Offered], now: datetime, zone: ZoneInfo
 ) -> tuple[list[Outcome], list[StageChange]]:
     """Store signals and evaluate the customers they belong to; one outcome per signal, in order."""
-    owners = await _owners(session, offered)
+    owners, there = await lock_owners(session, offered)
     outcomes: list[Outcome] = []
     accepted: list[tuple[int, Incoming]] = []
     for i, signal in enumerate(offered):
@@ -58,32 +71,32 @@ async def record_signals(
         elif owner is None:
             outcomes.append(Outcome("parked", "unknown_customer", "customer.external_id: kept for 72 hours"))
         else:
-            outcomes.append(Outcome("accepted", customer_id=owner))
+            outcomes.append(Outcome("accepted", customer_id=owner.customer_id))
             accepted.append((i, _incoming(signal, owner)))
-    stored, gone, changes = await _take(session, [incoming for _, incoming in accepted], now, zone)
+    taken = await _take(session, there, [incoming for _, incoming in accepted], now, zone)
     for i, incoming in accepted:
-        if incoming in gone:  # erased between the look-up and the lock
-            outcomes[i] = Outcome("rejected", "unknown_customer", "customer: there is no such customer")
-        elif incoming not in stored:
+        if id(incoming) in taken.refused:
+            outcomes[i] = Outcome("rejected", *taken.refused[id(incoming)])
+        elif id(incoming) not in taken.stored:
             outcomes[i] = Outcome("duplicate", customer_id=incoming.customer_id)
+    stored = [incoming for _, incoming in accepted if id(incoming) not in taken.refused]
+    await unpark(session, [(s.source, s.source_event_id) for s in stored])
     await park(session, [s for s, o in zip(offered, outcomes, strict=True) if o.status == "parked"], now)
-    return outcomes, changes
+    return outcomes, taken.changes
 
 
-def _incoming(signal: Offered, owner: UUID) -> Incoming:
-    return Incoming(
-        owner, signal.source, signal.source_event_id, signal.type, signal.occurred_at.astimezone(UTC), signal.payload
-    )
+def _incoming(signal: Offered, owner: Owner) -> Incoming:
+    at = signal.occurred_at.astimezone(UTC)
+    origin = owner.origin_id
+    return Incoming(owner.customer_id, signal.source, signal.source_event_id, signal.type, at, signal.payload, origin)
 
 
-class _Identities:
-    """Membership by identity: two equal signals in one batch are one stored and one duplicate."""
+class _Taken(NamedTuple):
+    """What became of signals, by identity: two equal ones in a batch are one stored and one duplicate."""
 
-    def __init__(self, items: Sequence[Incoming]) -> None:
-        self._ids = {id(item) for item in items}
-
-    def __contains__(self, item: Incoming) -> bool:
-        return id(item) in self._ids
+    stored: set[int]
+    refused: Mapping[int, tuple[str, str]]
+    changes: list[StageChange]
 
 
 async def record_internal(
@@ -94,69 +107,66 @@ async def record_internal(
         Incoming(customer_id, OWN_SOURCE, str(new_id()), kind, now, payload)
         for customer_id, (kind, payload) in facts.items()
     ]
-    await _take(session, signals, now, zone)
+    await _take(session, set(await lock(session, list(facts))), signals, now, zone)
 
 
 async def _take(
-    session: AsyncSession, signals: Sequence[Incoming], now: datetime, zone: ZoneInfo
-) -> tuple[_Identities, _Identities, list[StageChange]]:
-    """Lock, catch up, store, evaluate: the order that makes a late sweep and a busy one give the same stages."""
+    session: AsyncSession, there: AbstractSet[UUID], signals: Sequence[Incoming], now: datetime, zone: ZoneInfo
+) -> _Taken:
+    """Catch up, store, correct, evaluate: the order that makes a late sweep and a busy one give the same stages.
+
+    `there`: the customers that exist, locked.
+    """
     if not signals:
-        return _Identities([]), _Identities([]), []
-    ids = await lock(session, list({s.customer_id for s in signals}))
-    changes = await catch_up(session, ids, now, zone)
-    there = set(ids)
-    new, winners = await store_new(session, [s for s in signals if s.customer_id in there], now, zone)
-    profiles: dict[UUID, dict[str, Any]] = {}
+        return _Taken(set(), {}, [])
+    ahead, changes = await _caught_up(session, sorted(there & {s.customer_id for s in signals}), now, zone)
+    gone = ("unknown_customer", "customer: there is no such customer")  # erased between the look-up and the lock
+    refused = {id(s): gone for s in signals if s.customer_id not in there}
+    refused |= await unretractable(session, [s for s in signals if id(s) not in refused])
+    new, winners = await store_new(session, [s for s in signals if id(s) not in refused], now, zone)
     # The earliest signal dates what follows: dated later, a stage would begin after signals of this very batch, and
     # they would count as those of the stage before.
     earliest: dict[UUID, datetime] = {}
+    profiles: dict[UUID, dict[str, Any]] = {}
     for signal, effect in sorted(new, key=lambda pair: pair[0].occurred_at):
         earliest.setdefault(signal.customer_id, min(signal.occurred_at, now))
         for name, value in effect.profile.items():
-            if (signal.customer_id, name, signal.source_event_id) in winners:
+            if (signal.customer_id, name, signal.source, signal.source_event_id) in winners:
                 profiles.setdefault(signal.customer_id, {})[name] = value
+    await note_moments(session, {i: ahead[i] for i in earliest if i in ahead})
+    profiles |= await retract(session, [signal for signal, _ in new], now, zone)
     if profiles:
         await set_profile(session, profiles, now)
-    changes += await evaluate(session, list(earliest), now, zone, effective=earliest)
-    gone = _Identities([s for s in signals if s.customer_id not in there])
-    return _Identities([signal for signal, _ in new]), gone, changes
-
-
-async def _owners(session: AsyncSession, offered: Sequence[Offered]) -> dict[UUID | str | None, UUID]:
-    rows = await session.execute(
-        text(
-            "SELECT id::text AS name, id FROM customers WHERE id = ANY(:ids) UNION ALL"
-            " SELECT external_id, customer_id FROM customer_external_ids WHERE external_id = ANY(:externals)"
-        ),
-        {
-            "ids": list({s.customer_id for s in offered if s.customer_id}),
-            "externals": list({s.external_id for s in offered if s.external_id}),
-        },
-    )
-    found: dict[UUID | str | None, UUID] = {}
-    for row in rows:
-        found[row.name] = row.id
-        found[row.id] = row.id
-    return found
+    moments = {i: ahead.get(i, now) for i in earliest}
+    changes += await correct(session, earliest, [signal for signal, _ in new], moments, now, zone)
+    changes += await evaluate(session, list(earliest), now, zone, at=moments, effective=earliest)
+    return _Taken({id(signal) for signal, _ in new}, refused, changes)
 
 
 async def catch_up(
     session: AsyncSession, customer_ids: Sequence[UUID], now: datetime, zone: ZoneInfo
 ) -> list[StageChange]:
     """Evaluate locked customers at every moment due until `now`, as if each had been looked at in time."""
+    return (await _caught_up(session, customer_ids, now, zone))[1]
+
+
+async def _caught_up(
+    session: AsyncSession, customer_ids: Sequence[UUID], now: datetime, zone: ZoneInfo
+) -> tuple[dict[UUID, datetime], list[StageChange]]:
+    """The same; with it, who was judged at a later moment than `now` already, and at which.
+
+    A request reads its clock before it waits for the lock, so a sweep may have gone past it. Time does not go back for a
+    customer: what comes next is judged at that moment.
+    """
     changes: list[StageChange] = []
     for _ in range(_MAX_STEPS):
-        due = await session.execute(
-            select(LifecycleState.customer_id, LifecycleState.next_evaluation_at).where(
-                LifecycleState.customer_id.in_(customer_ids), LifecycleState.next_evaluation_at <= now
-            )
-        )
-        moments: dict[UUID, datetime] = {row[0]: row[1] for row in due if row[1] is not None}
-        if not moments:
-            return changes
-        changes += await evaluate(session, list(moments), now, zone, at=moments)
-    return changes
+        found = await session.execute(_DUE, {"ids": list(customer_ids), "now": now})
+        rows = found.all()
+        due = {row.customer_id: row.next_evaluation_at for row in rows if row.is_due}
+        if not due:
+            return {row.customer_id: row.evaluated_at for row in rows}, changes
+        changes += await evaluate(session, list(due), now, zone, at=due)
+    raise RuntimeError(f"evaluations were still due after {_MAX_STEPS} rounds")
 
 
 async def evaluate(
@@ -167,34 +177,52 @@ async def evaluate(
     *,
     at: Mapping[UUID, datetime] | None = None,
     effective: Mapping[UUID, datetime] | None = None,
+    playbook_mode: str = "full",
 ) -> list[StageChange]:
-    """Judge locked customers by the current policy, each at its moment in `at` (default `now`); returns who moved.
+    """Judge locked customers, each by the policy that applies to it, at its moment in `at`; returns who moved.
 
-    At most one step each. `effective` tells when the cause of a step happened, if that was before the moment.
+    At most one step each, and none for merged duplicates. `at` defaults to `now`; `effective` tells when the cause of a
+    step happened, if that was before the moment.
     """
     if not customer_ids:
         return []
-    policy = await current_policy(session)
-    loaded = await load(session, customer_ids, at or now, zone)
-    decisions = decide([one.subject for one in loaded], policy)
+    policies = await policies_of(session)
+    everyone = await load(session, customer_ids, at or now, zone)
+    loaded = [one for one in everyone if one.row.merged_into is None]
+    decisions = _decide(loaded, policies)
     verdicts = [_verdict(one, d, zone) for one, d in zip(loaded, decisions, strict=True) if d.rule is None]
     kept = {one.row.id: one.row for one in loaded}
-    await save_verdicts(session, [v for v in verdicts if _differs(v, kept[v.customer_id])], now)
+    await save_verdicts(session, [v for v in verdicts if _differs(v, kept[v.customer_id])])
     steps = [
-        _step(one, d, (effective or {}).get(one.row.id, one.at))
+        _step(one, d, (effective or {}).get(one.row.id, one.at), playbook_mode)
         for one, d in zip(loaded, decisions, strict=True)
         if d.rule is not None
     ]
-    return await save_steps(session, steps, policy.version, now)
+    changes = await save_steps(session, steps, now, zone)
+    closing = {
+        one.row.id: {"relationship": "closed" if d.closed else "open"}
+        for one, d in zip(loaded, decisions, strict=True)
+        if d.closed != (one.row.relationship == "closed")
+    }
+    if closing:
+        await set_profile(session, closing, now)
+    return changes
+
+
+def _decide(loaded: Sequence[Loaded], policies: Mapping[int, Policy]) -> list[Decision]:
+    """One decision per customer, in order; while a publication reaches them one by one, policies differ."""
+    versions = {one.standing.policy_version for one in loaded}
+    found: dict[UUID, Decision] = {}
+    for version in versions:
+        group = [one for one in loaded if one.standing.policy_version == version]
+        decisions = decide([one.subject for one in group], policies[version])
+        found |= {one.row.id: decision for one, decision in zip(group, decisions, strict=True)}
+    return [found[one.row.id] for one in loaded]
 
 
 def _verdict(one: Loaded, decision: Decision, zone: ZoneInfo) -> Verdict:
-    moment = midnight(decision.look_again_day, zone)
-    if decision.look_again_at is not None:
-        moment = min(moment, datetime.fromtimestamp(decision.look_again_at, UTC))
-    if one.unbound_at is not None:
-        moment = min(moment, one.unbound_at)
-    return Verdict(one.row.id, decision.score, decision.score_reasons, decision.confirming, moment)
+    moment = next_look(one.standing, decision, one.at, zone)
+    return Verdict(one.row.id, decision.score, decision.score_reasons, decision.confirming, moment, one.at)
 
 
 def _differs(verdict: Verdict, row: Any) -> bool:
@@ -205,18 +233,40 @@ def _differs(verdict: Verdict, row: Any) -> bool:
     ) or dict(verdict.confirming) != orjson.loads(row.confirming)
 
 
-def _step(one: Loaded, decision: Decision, effective_at: datetime) -> Step:
-    assert decision.rule is not None
+def _step(one: Loaded, decision: Decision, effective_at: datetime, playbook_mode: str) -> Step:
+    rule = decision.rule
+    assert rule is not None
     assert decision.to is not None
     return Step(
         loaded=one,
-        to=decision.to,
-        kind="automatic",
-        rule_id=decision.rule.id,
+        stride=Stride(decision.to, "automatic", rule.id, one.at, effective_at, decision.entry, rule.new_cycle),
         reason=None,
-        actor=f"rule:{decision.rule.id}",
+        actor=f"rule:{rule.id}",
         facts=decision.facts,
-        entry=decision.entry,
-        effective_at=effective_at,
-        new_cycle=decision.rule.new_cycle,
+        policy_version=one.standing.policy_version,
+        back=rule.to == BACK,
+        playbook_mode=playbook_mode,
     )
+
+
+async def switch_policy(
+    session: AsyncSession, customer_ids: Sequence[UUID], version: int, now: datetime, zone: ZoneInfo, playbook_mode: str
+) -> list[StageChange]:
+    """Let published rules apply to locked customers from now on, and evaluate them; returns who moved.
+
+    What was due before is decided by the former rules. A window of an unchanged condition keeps running.
+    """
+    ahead, changes = await _caught_up(session, customer_ids, now, zone)
+    former = await session.execute(
+        select(LifecycleState.customer_id, LifecycleState.policy_version).where(
+            LifecycleState.customer_id.in_(customer_ids), LifecycleState.policy_version < version
+        )
+    )
+    switched: dict[UUID, int] = {row.customer_id: row.policy_version for row in former}
+    moments = {i: ahead.get(i, now) for i in switched}
+    await note_inputs(session, "policy", {i: (moments[i], {"from": v, "to": version}) for i, v in switched.items()})
+    await session.execute(
+        update(LifecycleState).where(LifecycleState.customer_id.in_(switched)).values(policy_version=version)
+    )
+    changes += await evaluate(session, list(switched), now, zone, at=moments, playbook_mode=playbook_mode)
+    return changes

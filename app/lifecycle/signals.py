@@ -21,8 +21,11 @@ ACTS = frozenset({
 
 OTHERS = frozenset({
     "social_mention", "contact_out", "kyc_passed", "kyc_rejected", "balance", "product_closed", "transfer_out_started",
-    "closure_requested", "account_closed", "complaint_resolved", "life_event",
+    "closure_requested", "account_closed", "complaint_resolved", "life_event", "signal_retracted",
 })  # fmt: skip
+RETRACTION = "signal_retracted"
+"""Takes back an earlier signal of the same source and customer: `payload.source_event_id` names it."""
+
 INTERNAL = frozenset({"profile_changed", "extension_granted", "review_missed"})
 """Types that only the service itself records, with the source `stagefolio`."""
 
@@ -67,7 +70,9 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "complaint_opened": ("complaint_id",),
     "complaint_resolved": ("complaint_id",),
     "survey_answered": ("survey", "score"),
+    RETRACTION: ("source_event_id",),
 }
+_NAMES = {"account": 100, "product_id": 100, "complaint_id": 100, "step": 100, "id": 100, "source_event_id": 120}
 SEVERITIES = ("low", "medium", "severe")
 _SURVEYS = ("nps", "csat", "ces")
 
@@ -112,10 +117,10 @@ def _judge_payload(kind: str, payload: Mapping[str, Any]) -> tuple[str, str] | N
         value = payload.get(name)
         if value is not None and not (isinstance(value, str) and pattern.fullmatch(value)):
             return "not_an_amount", f"payload.{name}: must be {what} as a string, at most four decimals"
-    for name in ("account", "product_id", "complaint_id", "step", "id"):
+    for name, longest in _NAMES.items():
         value = payload.get(name)
-        if value is not None and not (isinstance(value, str) and 0 < len(value) <= 100):
-            return "not_a_name", f"payload.{name}: must be a text of 1 to 100 characters"
+        if value is not None and not (isinstance(value, str) and 0 < len(value) <= longest):
+            return "not_a_name", f"payload.{name}: must be a text of 1 to {longest} characters"
     return _judge_answer(kind, payload)
 
 

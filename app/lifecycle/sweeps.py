@@ -1,4 +1,4 @@
-"""The sweep that lets time act: silence sends no signals, so without it nobody would ever decline."""
+"""The sweeps: time acts, since silence sends no signals and nobody would ever decline; what was parked is recorded."""
 
 from datetime import datetime
 from uuid import UUID
@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.events import StageChange
 from app.jobs import Worker, sweep
-from app.lifecycle.parking import found_since, unpark
-from app.lifecycle.service import catch_up, record_signals
+from app.lifecycle.parking import REPLAYED_AT_ONCE, found_since, prune_parked
+from app.lifecycle.service import catch_up
+from app.lifecycle.unparking import replay
 
 BATCH = 500
 
@@ -20,7 +21,7 @@ async def claim_due(session: AsyncSession, now: datetime, limit: int) -> list[UU
     rows = await session.execute(
         text(
             "SELECT c.id FROM customers c JOIN lifecycle_state s ON s.customer_id = c.id"
-            " WHERE s.next_evaluation_at <= :now"
+            " WHERE s.next_evaluation_at <= :now AND c.merged_into IS NULL"
             " ORDER BY s.next_evaluation_at, c.id LIMIT :limit FOR NO KEY UPDATE OF c SKIP LOCKED"
         ),
         {"now": now, "limit": limit},
@@ -49,7 +50,13 @@ async def replay_parked(worker: Worker) -> bool:
     """Record signals whose customer has appeared since they were parked."""
     now = worker.clock()
     async with worker.database.transaction() as session:
-        waiting = await unpark(session, await found_since(session, now, BATCH), now)
-        if waiting:
-            await record_signals(session, waiting, now, worker.settings.tz)
-    return False
+        found = await found_since(session, now, BATCH)
+        replayed = await replay(session, found, now, worker.settings.tz, limit=REPLAYED_AT_ONCE)
+    return len(replayed.signals) == REPLAYED_AT_ONCE
+
+
+@sweep("prune_parked")
+async def forget_parked(worker: Worker) -> bool:
+    """Delete parked signals that expired long ago."""
+    async with worker.database.transaction() as session:
+        return await prune_parked(session, worker.clock(), BATCH) == BATCH

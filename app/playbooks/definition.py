@@ -7,9 +7,11 @@ A document is `{version, name, actions: [...]}`. Each action is measured from an
 * `exit`: `offset` after the customer left the stage; such an action always survives the exit.
 * `date`: `offset` (which may be negative) from a date of the customer's calendar, named by `date`.
 * `signal`: `offset` after one of `signals`; `every` is then the least time between two occurrences.
+* `freeze`: `offset` after three returns to a stage just left have switched the rules off for the customer; such an
+  action is for any stage, and happens once for every such freeze.
 
-`app.playbooks.plan` plans entry, dwell and exit. Definitions with the anchors date and signal are validated here and
-stored with the playbook; a stage change never plans them.
+`app.playbooks.plan` plans entry, dwell, exit and freeze. Definitions with the anchors date and signal are validated
+here and stored with the playbook; a stage change never plans them.
 """
 
 import operator
@@ -26,7 +28,7 @@ from app.playbooks.texts import LANGUAGES, Content, template_problem
 Tier = Literal["A", "B", "C"]
 Stage = Literal["prospect", "trial", "growth", "mature", "decline"]
 StageOrAny = Literal["prospect", "trial", "growth", "mature", "decline", "any"]
-Anchor = Literal["entry", "dwell", "exit", "date", "signal"]
+Anchor = Literal["entry", "dwell", "exit", "date", "signal", "freeze"]
 CalendarDate = Literal["birthday", "anniversary", "festival", "webinar", "seminar"]
 Kind = Literal[
     "task",
@@ -182,6 +184,7 @@ def _problems_of(definition: Definition, pointer: str) -> list[FieldProblem]:
         (d.anchor == "signal" or not d.signals, "signals", "not_allowed", "Only the anchor signal has some."),
         (d.anchor == "date" or min(d.offset.spans()) >= timedelta(0), "offset", "negative", "Lies before the anchor."),
         (d.anchor != "exit" or d.every is None, "every", "not_allowed", "What follows an exit happens once."),
+        (d.anchor != "freeze" or d.every is None, "every", "not_allowed", "What follows a freeze happens once."),
         (
             d.every is None or min(d.every.spans()) >= timedelta(days=1),
             "every",
@@ -191,6 +194,7 @@ def _problems_of(definition: Definition, pointer: str) -> list[FieldProblem]:
         (d.anchor != "exit" or d.survives_exit, "survives_exit", "must_survive", "An exit action survives the exit."),
         (d.stage != "any" or d.survives_exit, "survives_exit", "must_survive", "It belongs to no single stage."),
         (d.stage != "any" or d.anchor != "exit", "anchor", "not_allowed", "No stage is left by all."),
+        (d.anchor != "freeze" or d.stage == "any", "stage", "must_be_any", "A freeze belongs to no single stage."),
         (d.kind in INTERNAL_KINDS or d.channel is not None, "channel", "missing", "What reaches a customer needs one."),
         (d.kind not in INTERNAL_KINDS or d.channel is None, "channel", "not_allowed", "It reaches no customer."),
         (d.expires_after > timedelta(0), "expires_after", "not_positive", "Must be longer than nothing."),

@@ -57,7 +57,7 @@ class Verdict:
 
 
 def in_interval(interval_id: UUID | None, current_interval_id: UUID | None) -> bool:
-    """Whether an action's interval is the customer's present one; an action of no interval belongs to all."""
+    """Whether an action's interval is the one that goes on for the customer, be it resumed; one of none belongs to all."""
     return interval_id is None or interval_id == current_interval_id
 
 

@@ -29,7 +29,8 @@ class PlaybookRow(Base):
 
 
 class PlaybookPin(Base):
-    """Where a customer stands: the open interval, and the version of the playbook that it began with."""
+    """Where a customer stands: the interval whose actions go on, which is an earlier one where a stay was resumed, and
+    the version of the playbook that it began with."""
 
     __tablename__ = "playbook_pins"
 
@@ -43,6 +44,7 @@ class Action(Base):
 
     A task is `planned` until it is due, `claimed` while it is on the adviser's list, `done` when it was completed with
     an outcome. `content` holds texts by language: of a task from its planning, of a message from its delivery.
+    `interval_id` is the scope of the stay it belongs to, as events name it; None for what belongs to the customer.
     """
 
     __tablename__ = "actions"

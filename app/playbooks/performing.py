@@ -18,16 +18,8 @@ from app.playbooks.definition import Playbook, condition_holds
 from app.playbooks.gate import Due, Verdict, judge
 from app.playbooks.models import Action, Message, PlaybookPin
 from app.playbooks.plan import PlannedAction, condition_facts, owner_of
-from app.playbooks.service import (
-    FACT_COLUMNS,
-    PLANNED_COLUMNS,
-    SWEEP,
-    bulk_insert,
-    facts_of,
-    load_playbooks,
-    plan_following,
-    planned_of,
-)
+from app.playbooks.service import FACT_COLUMNS, SWEEP, facts_of, load_playbooks
+from app.playbooks.storing import PLANNED_COLUMNS, bulk_insert, plan_following, planned_of
 from app.playbooks.texts import LANGUAGES, Reader, language_of, render_all
 
 BATCH = 500

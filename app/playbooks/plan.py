@@ -1,8 +1,10 @@
 """Which actions follow from stage changes, and when. Pure: no clock, no database.
 
 What is planned is unique on (customer, scope, key, occurrence). The scope is the interval, or the customer for actions
-of any stage; the key carries no version. A series (`every`) has one planned occurrence at a time: the next is planned
-when the one before is finished, and what lies in the past is stepped over, so that a pause never ends in a flood.
+of any stage; the key carries no version. An interval that a correction or a false alarm resumes an earlier one with has
+that one's scope: nothing begins anew, and what had been called off goes on. A series (`every`) has one planned
+occurrence at a time: the next is planned when the one before is finished, and what lies in the past is stepped over, so
+that a pause never ends in a flood.
 """
 
 import math
@@ -11,11 +13,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from app.events import StageChange
 from app.playbooks.definition import Definition, Playbook, condition_holds
 
+CORRECTION = "correction"
 CUSTOMER_SCOPE = "customer"
+FROZEN = "returns"
+"""The cause of what follows when the rules are switched off for a customer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,11 @@ class CustomerFacts:
 
 @dataclass(frozen=True, slots=True)
 class PlannedAction:
-    """One occurrence of a definition for one customer. `cause` is the rule, or the kind of the transition, behind it."""
+    """One occurrence of a definition for one customer.
+
+    `interval_id` names the scope as an interval, None for the scope of the customer. `cause` is the rule, or the kind of
+    the transition, behind it; `FROZEN` for what a freeze starts.
+    """
 
     customer_id: UUID
     stage: str
@@ -69,25 +79,28 @@ def plan(
     """The actions that a set of stage changes starts, in order of the changes and of the playbook.
 
     New intervals begin with `playbook`; exit actions come from the version that the interval left began with:
-    `pinned`, by interval. A change's `playbook_mode` decides how much: nothing, dwell actions only, or everything.
+    `pinned`, by scope. A change's `playbook_mode` decides how much: nothing, dwell actions only, or everything.
     Customers who are not in `customers`, and intervals that the same set of changes leaves again, start nothing that
-    ends with the interval.
+    ends with the interval. What goes on in an interval that is resumed: see resuming.py. A correction starts no exit
+    actions either, since the stage that it takes back was never right.
     """
-    left = {change.left_interval_id for change in changes}
+    left = {change.left_scope_id for change in changes}
     planned: list[PlannedAction] = []
     for change in changes:
         facts = customers.get(change.customer_id)
-        if facts is None or change.playbook_mode == "none":
+        if facts is None or change.playbook_mode == "none" or change.kind == CORRECTION:
             continue
-        if change.playbook_mode == "full" and change.from_stage is not None and change.left_interval_id is not None:
-            book = pinned.get(change.left_interval_id, playbook)
+        if change.playbook_mode == "full" and change.from_stage is not None and change.left_scope_id is not None:
+            book = pinned.get(change.left_scope_id, playbook)
             definitions = book.of_stage(change.from_stage, ("exit",))
-            planned += _occurrences(book, definitions, change, change.left_interval_id, change.from_stage, facts, now)
+            planned += _occurrences(book, definitions, change, change.left_scope_id, change.from_stage, facts, now)
+        if change.resumes:
+            continue
         anchors = ("entry", "dwell") if change.playbook_mode == "full" else ("dwell",)
         definitions = playbook.of_stage(change.to_stage, anchors)
         planned += [
             action
-            for action in _occurrences(playbook, definitions, change, change.interval_id, change.to_stage, facts, now)
+            for action in _occurrences(playbook, definitions, change, change.scope_id, change.to_stage, facts, now)
             if action.survives_exit or action.interval_id not in left
         ]
     return planned
@@ -97,7 +110,7 @@ def _occurrences(
     playbook: Playbook,
     definitions: Iterable[Definition],
     change: StageChange,
-    interval_id: UUID,
+    scope_id: UUID,
     stage: str,
     facts: CustomerFacts,
     now: datetime,
@@ -109,28 +122,90 @@ def _occurrences(
         due_at = _first_due(definition, facts.tier, change.effective_at, now)
         if due_at is None or not condition_holds(definition.condition, readable):
             continue
-        of_interval = definition.stage != "any"
         planned.append(
-            PlannedAction(
-                customer_id=change.customer_id,
-                stage=definition.stage,
-                scope=str(interval_id) if of_interval else CUSTOMER_SCOPE,
-                interval_id=interval_id if of_interval else None,
+            _first(
+                playbook,
+                definition,
+                change.customer_id,
+                facts,
+                due_at,
+                scope_id=None if definition.stage == "any" else scope_id,
                 transition_id=change.transition_id,
                 cause=cause,
-                key=definition.key,
-                occurrence="1",
-                kind=definition.kind,
-                action_class=definition.action_class,
-                measure=definition.measure,
-                channel=definition.channel,
-                owner=owner_of(definition, facts.owner),
-                due_at=due_at,
-                expires_at=due_at + definition.expires_after,
-                survives_exit=definition.survives_exit,
-                playbook_version=playbook.version,
             )
         )
+    return planned
+
+
+def _first(
+    playbook: Playbook,
+    definition: Definition,
+    customer_id: UUID,
+    facts: CustomerFacts,
+    due_at: datetime,
+    *,
+    scope_id: UUID | None,
+    transition_id: UUID | None,
+    cause: str,
+    occurrence: str = "1",
+) -> PlannedAction:
+    """The first occurrence of a definition. `scope_id` None: of the customer."""
+    return PlannedAction(
+        customer_id=customer_id,
+        stage=definition.stage,
+        scope=CUSTOMER_SCOPE if scope_id is None else str(scope_id),
+        interval_id=scope_id,
+        transition_id=transition_id,
+        cause=cause,
+        key=definition.key,
+        occurrence=occurrence,
+        kind=definition.kind,
+        action_class=definition.action_class,
+        measure=definition.measure,
+        channel=definition.channel,
+        owner=owner_of(definition, facts.owner),
+        due_at=due_at,
+        expires_at=due_at + definition.expires_after,
+        survives_exit=definition.survives_exit,
+        playbook_version=playbook.version,
+    )
+
+
+def plan_freezes(
+    playbook: Playbook,
+    frozen: Iterable[tuple[UUID, UUID, datetime]],
+    customers: Mapping[UUID, tuple[CustomerFacts, str]],
+    now: datetime,
+    zone: ZoneInfo,
+) -> list[PlannedAction]:
+    """The actions that begin when the rules are switched off: `frozen` holds (customer, transition, until).
+
+    `customers`: facts and present stage. A freeze that is over already starts nothing. The local day on which it ends is
+    the occurrence, so that each freeze starts everything once.
+    """
+    definitions = playbook.of_stage("any", ("freeze",))
+    planned = []
+    for customer_id, transition_id, until in frozen:
+        if customer_id not in customers or until <= now:
+            continue
+        facts, stage = customers[customer_id]
+        readable = condition_facts(facts, stage, FROZEN)
+        occurrence = until.astimezone(zone).date().isoformat()
+        planned += [
+            _first(
+                playbook,
+                definition,
+                customer_id,
+                facts,
+                now + definition.offset.of(facts.tier),
+                scope_id=None,
+                transition_id=transition_id,
+                cause=FROZEN,
+                occurrence=occurrence,
+            )
+            for definition in definitions
+            if condition_holds(definition.condition, readable)
+        ]
     return planned
 
 

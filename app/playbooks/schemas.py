@@ -26,12 +26,17 @@ class ActionRead(BaseModel):
     id: UUID
     customer_id: UUID
     key: str = Field(description="Name of the action in the playbook")
-    occurrence: str = Field(description="Which of a series; the first is 1")
+    occurrence: str = Field(
+        description="Which of a series; the first is 1. After three returns: the day on which the rules act again"
+    )
     stage: StageOrAny
     kind: Kind
     action_class: ActionClass
     measure: str = Field(description="What the action is good for")
-    cause: str | None = Field(description="The rule that moved the customer, or the kind of the transition")
+    cause: str | None = Field(
+        description="The rule that moved the customer, or the kind of the transition; "
+        "`returns` if three returns switched the rules off"
+    )
     channel: Channel | None = Field(
         description="How it reaches the customer; null for what the institution does inside"
     )
@@ -46,7 +51,9 @@ class ActionRead(BaseModel):
     note: str | None
     content: dict[str, ActionText] | None = Field(description="Texts by language")
     scope: str = Field(description="The interval it belongs to, or `customer`")
-    interval_id: UUID | None
+    interval_id: UUID | None = Field(
+        description="The first interval of a stay that a correction or false alarm resumed"
+    )
     transition_id: UUID | None = Field(description="The transition that planned it")
     playbook_version: int
     created_at: datetime

@@ -2,27 +2,26 @@
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import Table, Uuid, any_, bindparam, func, or_, select, text
+from sqlalchemy import Uuid, any_, bindparam, func, or_, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from app import jobs
-from app.clock import new_id
 from app.customers.models import Customer
 from app.errors import not_found
-from app.events import StagesChanged
+from app.events import CustomersMerged, RulesFrozen, StagesChanged
 from app.playbooks.definition import Playbook, parse
-from app.playbooks.gate import in_interval
-from app.playbooks.models import Action, PlaybookPin, PlaybookRow
-from app.playbooks.plan import CustomerFacts, PlannedAction, following, plan
-from app.playbooks.texts import LANGUAGES, Reader, render_all
+from app.playbooks.models import PlaybookPin, PlaybookRow
+from app.playbooks.plan import CustomerFacts, plan, plan_freezes
+from app.playbooks.resuming import resume
+from app.playbooks.storing import call_off_left, insert_actions, resume_actions, stays_of
 
 SWEEP = "actions"
 """Name of the sweep that performs due actions; see performing.py."""
@@ -104,30 +103,73 @@ def _described(action: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def plan_actions(session: AsyncSession, event: StagesChanged) -> None:
-    """What follows from stage changes: the actions of the stages left end, those of the stages entered begin.
+    """What follows from stage changes: the actions of the stages left end, those of the stages entered begin or go on.
 
     Runs in the transaction of the change, whose customers are locked, with the same number of statements for one
     change and for thousands. Repeating an event plans nothing twice.
     """
-    changes = event.changes
+    changes, now = event.changes, event.at
     if not changes:
         return
     customers, pins = await _standing(session, [change.customer_id for change in changes])
-    newest, books = await load_playbooks(session, {version for _, version in pins.values()}, event.at)
-    pinned = {interval_id: books[version] for interval_id, version in pins.values()}
-    planned = plan(newest, pinned, changes, customers, event.at)
-    await _cancel_left(session, event)
-    await insert_actions(session, planned, customers, {**books, newest.version: newest}, event.at)
-    last = {c.customer_id: c.interval_id for c in changes if c.customer_id in customers}
-    await _pin(session, last, newest.version)
+    await call_off_left(session, changes, now)
+    stays = await stays_of(session, changes)
+    versions = {version for _, version in pins.values()}
+    versions |= {last.action.playbook_version for stay in stays.values() for last in stay}
+    newest, books = await load_playbooks(session, versions, now)
+    pinned = {scope_id: books[version] for scope_id, version in pins.values()}
+    planned = plan(newest, pinned, changes, customers, now)
+    resumed = [
+        resume(c, stays[c.scope_id], books, customers[c.customer_id], now)
+        for c in changes
+        if c.resumes and c.customer_id in customers
+    ]
+    await resume_actions(session, resumed, now)
+    planned += [action for one in resumed for action in one.following]
+    await insert_actions(session, planned, customers, {**books, newest.version: newest}, now)
+    entered = {c.customer_id: c.scope_id for c in changes if c.customer_id in customers}
+    # All actions of a stay are of the version that it began with; one that never planned anything has none to keep.
+    begun_with = {scope_id: stay[0].action.playbook_version for scope_id, stay in stays.items() if stay}
+    await _pin(session, [(i, scope_id, begun_with.get(scope_id, newest.version)) for i, scope_id in entered.items()])
+    due = [*(action.due_at for action in planned), *(due_at for one in resumed for _, due_at in one.again)]
+    if any(due_at <= now for due_at in due):
+        await jobs.wake(session, SWEEP)
+
+
+async def plan_freeze_reviews(session: AsyncSession, event: RulesFrozen, zone: ZoneInfo) -> None:
+    """What follows when the rules are switched off for customers: the actions that the playbook has for that.
+
+    Once for every freeze, however often its event is repeated; with a fixed number of statements.
+    """
+    rows = await session.execute(
+        select(*FACT_COLUMNS, Customer.stage).where(
+            Customer.id == any_(bindparam(None, [customer_id for customer_id, *_ in event.items], ARRAY(Uuid)))
+        )
+    )
+    customers = {row.id: (facts_of(row), row.stage) for row in rows}
+    newest, _ = await load_playbooks(session, (), event.at)
+    planned = plan_freezes(newest, event.items, customers, event.at, zone)
+    facts = {customer_id: known for customer_id, (known, _) in customers.items()}
+    await insert_actions(session, planned, facts, {newest.version: newest}, event.at)
     if any(action.due_at <= event.at for action in planned):
         await jobs.wake(session, SWEEP)
+
+
+async def cancel_merged(session: AsyncSession, event: CustomersMerged) -> None:
+    """End what was planned for merged duplicates, open tasks too: their customers have actions of their own."""
+    await session.execute(
+        text(
+            "UPDATE actions SET status = 'cancelled', reason = 'merged', finished_at = :now, version = version + 1 "
+            "WHERE customer_id = ANY(:duplicates) AND status IN ('planned', 'claimed')"
+        ),
+        {"now": event.at, "duplicates": [merge.duplicate_id for merge in event.merges]},
+    )
 
 
 async def _standing(
     session: AsyncSession, customer_ids: Sequence[UUID]
 ) -> tuple[dict[UUID, CustomerFacts], dict[UUID, tuple[UUID, int]]]:
-    """Facts of the customers that exist, and for those who stand in an interval: which, and its playbook version."""
+    """Facts of the customers that exist, and for those whose stay has a playbook: its scope, and the version."""
     rows = await session.execute(
         select(*FACT_COLUMNS, PlaybookPin.interval_id, PlaybookPin.playbook_version)
         .outerjoin(PlaybookPin, PlaybookPin.customer_id == Customer.id)
@@ -141,14 +183,6 @@ async def _standing(
     return customers, pins
 
 
-PLANNED_COLUMNS = tuple(getattr(Action, field.name).label(field.name) for field in fields(PlannedAction))
-
-
-def planned_of(row: Any) -> PlannedAction:
-    """The planned action in a stored one, or in a row that has `PLANNED_COLUMNS`."""
-    return PlannedAction(**{field.name: getattr(row, field.name) for field in fields(PlannedAction)})
-
-
 FACT_COLUMNS = (Customer.id, Customer.full_name, Customer.kind, Customer.segment, Customer.tier, Customer.owner)
 
 
@@ -157,78 +191,20 @@ def facts_of(row: Any) -> CustomerFacts:
     return CustomerFacts(row.full_name, row.kind, row.segment, row.tier, row.owner)
 
 
-async def _cancel_left(session: AsyncSession, event: StagesChanged) -> None:
-    left = [(c.customer_id, c.left_interval_id) for c in event.changes if c.left_interval_id is not None]
-    await session.execute(
-        text(
-            "UPDATE actions SET status = 'cancelled', reason = 'left_stage', finished_at = :now, version = version + 1 "
-            "FROM unnest(CAST(:customers AS uuid[]), CAST(:intervals AS uuid[])) AS departed(customer, interval) "
-            "WHERE customer_id = departed.customer AND interval_id = departed.interval "
-            "AND status = 'planned' AND NOT survives_exit"
-        ),
-        {"now": event.at, "customers": [c for c, _ in left], "intervals": [i for _, i in left]},
-    )
-
-
-async def _pin(session: AsyncSession, intervals: Mapping[UUID, UUID], version: int) -> None:
+async def _pin(session: AsyncSession, stays: Sequence[tuple[UUID, UUID, int]]) -> None:
+    """Note where customers stand now: (customer, scope, version of the playbook)."""
     await session.execute(
         text(
             "INSERT INTO playbook_pins (customer_id, interval_id, playbook_version) "
-            "SELECT customer, interval, :version "
-            "FROM unnest(CAST(:customers AS uuid[]), CAST(:intervals AS uuid[])) AS entered(customer, interval) "
+            "SELECT customer, scope, version "
+            "FROM unnest(CAST(:customers AS uuid[]), CAST(:scopes AS uuid[]), CAST(:versions AS int[])) "
+            "AS entered(customer, scope, version) "
             "ON CONFLICT (customer_id) DO UPDATE SET interval_id = excluded.interval_id, "
             "playbook_version = excluded.playbook_version"
         ),
-        {"version": version, "customers": list(intervals), "intervals": list(intervals.values())},
+        {
+            "customers": [customer_id for customer_id, _, _ in stays],
+            "scopes": [scope_id for _, scope_id, _ in stays],
+            "versions": [version for _, _, version in stays],
+        },
     )
-
-
-async def bulk_insert(session: AsyncSession, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that all have the same columns, in one statement however many; rows that are there already stay."""
-    columns = [table.c[name] for name in rows[0]]
-    arrays = (func.unnest(bindparam(c.name, type_=ARRAY(c.type))) for c in columns)
-    await session.execute(
-        insert(table).from_select([c.name for c in columns], select(*arrays)).on_conflict_do_nothing(),
-        {c.name: [row[c.name] for row in rows] for c in columns},
-    )
-
-
-async def insert_actions(
-    session: AsyncSession,
-    planned: Sequence[PlannedAction],
-    customers: Mapping[UUID, CustomerFacts],
-    books: Mapping[int, Playbook],
-    now: datetime,
-) -> None:
-    """Store planned actions; those whose customer, scope, key and occurrence are known already are left as they are."""
-    if not planned:
-        return
-    rows = []
-    for action in planned:
-        definition = books[action.playbook_version].find(action.key)
-        row = {field.name: getattr(action, field.name) for field in fields(action)}
-        row["class"] = row.pop("action_class")
-        content = None
-        if action.kind == "task":
-            facts = customers[action.customer_id]
-            reader = Reader(facts.name, facts.tier, facts.owner, action.stage, action.cause)
-            content = render_all(definition.content, LANGUAGES, reader)
-        rows.append({"id": new_id(), **row, "content": content, "created_at": now})
-    await bulk_insert(session, cast("Table", Action.__table__), rows)
-
-
-async def plan_following(
-    session: AsyncSession,
-    finished: Sequence[tuple[PlannedAction, UUID | None]],
-    customers: Mapping[UUID, CustomerFacts],
-    books: Mapping[int, Playbook],
-    now: datetime,
-) -> None:
-    """Plan what comes after finished occurrences. Beside each: its customer's present interval, if known."""
-    planned = [
-        action
-        for done, interval_id in finished
-        if in_interval(done.interval_id, interval_id)
-        and (action := following(done, books[done.playbook_version].find(done.key), customers[done.customer_id], now))
-    ]
-    await insert_actions(session, planned, customers, books, now)

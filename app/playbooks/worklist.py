@@ -16,7 +16,8 @@ from app.events import ActionOutcome, ActionsFinished, publish
 from app.pagination import decode_cursor, encode_cursor
 from app.playbooks.models import Action, Message, PlaybookPin
 from app.playbooks.schemas import ActionQuery, CustomerActionQuery, MessageQuery
-from app.playbooks.service import FACT_COLUMNS, facts_of, load_playbooks, plan_following, planned_of
+from app.playbooks.service import FACT_COLUMNS, facts_of, load_playbooks
+from app.playbooks.storing import plan_following, planned_of
 
 _API_NAMES = {"status": "state", "class": "action_class"}
 _COLUMNS = tuple(

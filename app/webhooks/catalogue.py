@@ -6,10 +6,9 @@ holds it against its model.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import FastAPI, Header
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypeAliasType
 
@@ -65,6 +64,28 @@ class CustomerUpdatedEvent(EventEnvelope):
     data: CustomerUpdatedData
 
 
+class CustomerMergedData(CustomerEventData):
+    """A duplicate and the customer it is merged into; both hear of it, so `customer_id` is either of them."""
+
+    merge_id: UUID
+    into: UUID = Field(description="The surviving customer")
+    duplicate_id: UUID
+
+
+class CustomerMergedEvent(EventEnvelope):
+    """A duplicate was merged into another customer."""
+
+    type: Literal["customer.merged"]
+    data: CustomerMergedData
+
+
+class CustomerMergeUndoneEvent(EventEnvelope):
+    """A merged duplicate is a customer of its own again."""
+
+    type: Literal["customer.merge_undone"]
+    data: CustomerMergedData
+
+
 class CustomerErasedData(CustomerEventData):
     """Nothing but who it was."""
 
@@ -86,6 +107,7 @@ class StageChangedData(CustomerEventData):
     kind: str = Field(max_length=50, description="automatic, manual, import, merge or correction")
     rule_id: str | None = Field(description="The rule that moved the customer; null if none did")
     policy_version: int = Field(ge=1, description="Version of the rules in force")
+    corrects_sequence: int | None = Field(description="The transition that a correction takes back")
 
 
 class StageChangedEvent(EventEnvelope):
@@ -93,6 +115,20 @@ class StageChangedEvent(EventEnvelope):
 
     type: Literal["lifecycle.stage_changed"]
     data: StageChangedData
+
+
+class RulesFrozenData(CustomerEventData):
+    """The pause after three returns."""
+
+    transition_id: UUID = Field(description="The third return to a stage just left")
+    until: datetime = Field(description="When the rules act again (UTC); until then only those marked always do")
+
+
+class RulesFrozenEvent(EventEnvelope):
+    """Three returns within 60 days have switched the rules off for a customer."""
+
+    type: Literal["lifecycle.rules_frozen"]
+    data: RulesFrozenData
 
 
 class ActionData(CustomerEventData):
@@ -155,6 +191,21 @@ class RecommendationAcceptedEvent(EventEnvelope):
     data: RecommendationAcceptedData
 
 
+class OperationFinishedData(BaseModel):
+    """The operation, and how it ended."""
+
+    operation_id: UUID
+    kind: str = Field(description="What kind of work it was")
+    status: Literal["succeeded", "failed", "cancelled"]
+
+
+class OperationFinishedEvent(EventEnvelope):
+    """A long-running piece of work ended."""
+
+    type: Literal["operation.finished"]
+    data: OperationFinishedData
+
+
 class EndpointDisabledData(BaseModel):
     """The endpoint, and why."""
 
@@ -187,13 +238,17 @@ FeedEvent = TypeAliasType(
     Annotated[
         CustomerCreatedEvent
         | CustomerUpdatedEvent
+        | CustomerMergedEvent
+        | CustomerMergeUndoneEvent
         | CustomerErasedEvent
         | StageChangedEvent
+        | RulesFrozenEvent
         | ActionDueEvent
         | ActionDoneEvent
         | ActionSkippedEvent
         | RecommendationCreatedEvent
         | RecommendationAcceptedEvent
+        | OperationFinishedEvent
         | EndpointDisabledEvent,
         Field(discriminator="type"),
     ],
@@ -219,47 +274,3 @@ def unknown_patterns(patterns: Sequence[str]) -> list[int]:
 
 def _matches(pattern: str, name: str) -> bool:
     return pattern in ("*", name) or (pattern.endswith(".*") and name.startswith(pattern[:-1]))
-
-
-_ANSWERS: dict[int | str, dict[str, Any]] = {
-    "2XX": {
-        "description": "Received. Answer within 15 seconds and work afterwards; "
-        "the first 4 KiB of the body are kept for the owner to read."
-    },
-    "3XX": {"description": "A failure: redirects are never followed."},
-    "4XX": {"description": "A failure, tried again later. `410` disables the endpoint. `Retry-After` is honoured."},
-    "5XX": {"description": "A failure, tried again later. `Retry-After` is honoured."},
-}
-
-
-def document_webhooks(app: FastAPI) -> None:
-    """Declare every public event in the `webhooks` section of the OpenAPI document of `app`."""
-    for name, description in PUBLIC_TYPES.items():
-        app.webhooks.add_api_route(
-            name,
-            _receiver_of(MODELS[name]),
-            methods=["POST"],
-            operation_id="on_" + name.replace(".", "_"),
-            summary=description,
-            description=f"{description} Signed after Standard Webhooks 1.0.0; verify before you believe it.",
-            tags=["Webhooks"],
-            status_code=204,
-            response_description="Received.",
-            responses=_ANSWERS,
-        )
-
-
-def _receiver_of(model: type[EventEnvelope]) -> Any:
-    """A function with the signature of a receiver of `model`: never called, only documented."""
-
-    def receive(
-        body: Any,
-        webhook_id: Annotated[str, Header(max_length=36, description="Id of the event; the same on every retry")],
-        webhook_timestamp: Annotated[str, Header(max_length=20, description="Unix seconds of the attempt")],
-        webhook_signature: Annotated[
-            str, Header(max_length=1000, description="`v1,` and base64 of HMAC-SHA256 over `id.timestamp.body`")
-        ],
-    ) -> None: ...
-
-    receive.__annotations__["body"] = model
-    return receive

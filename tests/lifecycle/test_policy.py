@@ -158,6 +158,8 @@ MISTAKES = [
     ((R, 0, "when", "value"), 1, "/rules/0/when/value", "wrong_value"),
     ((R, 0, "guards", "all", 1, "op"), ">=", "/rules/0/guards/all/1/op", "wrong_op"),
     ((R, 0, "guards", "all", 1), {"fact": "kyc_status", "op": "in", "value": "passed"}, "/rules/0/guards/all/1/value", "wrong_value"),
+    ((R, 0, "guards", "all", 1, "value"), "pased", "/rules/0/guards/all/1/value", "unknown_value"),
+    ((R, 0, "guards", "all", 1), {"fact": "segment", "op": "in", "value": ["mass", "rich"]}, "/rules/0/guards/all/1/value/1", "unknown_value"),
     ((R, 1, "when", "value"), "10000", "/rules/1/when/value", "wrong_value"),
     ((R, 1, "when", "value"), True, "/rules/1/when/value", "wrong_value"),
     ((R, 1, "when", "value"), 10**400, "/rules/1/when/value", "wrong_value"),
@@ -215,13 +217,13 @@ NEVER = [
     {"all": [{"fact": "aum", "op": "==", "value": 5}, {"fact": "aum", "op": ">", "value": 5}]},
     {"all": [{"fact": "kyc_status", "op": "==", "value": "none"}, {"fact": "kyc_status", "op": "!=", "value": "none"}]},
     {"all": [{"fact": "on_hold", "op": "==", "value": True}, {"fact": "on_hold", "op": "==", "value": False}]},
-    {"all": [{"fact": "segment", "op": "in", "value": ["a", "b"]}, {"fact": "segment", "op": "not_in", "value": ["b", "a"]}]},
+    {"all": [{"fact": "segment", "op": "in", "value": ["mass", "affluent"]}, {"fact": "segment", "op": "not_in", "value": ["affluent", "mass"]}]},
 ]  # fmt: skip
 POSSIBLE = [
     {"fact": "attrition_score", "op": ">=", "value": 100},
     {"all": [{"fact": "aum", "op": ">=", "value": 10}, {"fact": "aum", "op": "<=", "value": 10}]},
     {"any": [{"fact": "aum", "op": ">=", "value": 10}, {"fact": "aum", "op": "<", "value": 10}]},
-    {"all": [{"fact": "segment", "op": "in", "value": ["a", "b"]}, {"fact": "segment", "op": "!=", "value": "b"}]},
+    {"all": [{"fact": "segment", "op": "in", "value": ["mass", "affluent"]}, {"fact": "segment", "op": "!=", "value": "mass"}]},
 ]
 
 

@@ -1,6 +1,6 @@
 """Makers for tests of playbooks: customers, stage changes and small playbooks, each with sensible defaults."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from app.customers.models import Customer
 from app.events import StageChange, StagesChanged
 from app.playbooks.definition import Playbook, parse
 from app.playbooks.models import Action, PlaybookRow
+from app.playbooks.performing import run_due
 from app.playbooks.plan import CustomerFacts
 from app.playbooks.service import plan_actions
 from tests.conftest import NOW
@@ -71,8 +72,10 @@ def change(customer_id: UUID | None = None, to: str = "growth", **given: Any) ->
         "actor": "rules",
         "facts": {},
         "effective_at": NOW,
+        "evaluated_at": NOW,
+        **given,
     }
-    return StageChange(**{**values, **given})
+    return StageChange(**{"scope_id": values["interval_id"], "left_scope_id": values.get("left_interval_id"), **values})
 
 
 def leave(before: StageChange, to: str, at: datetime = NOW, **given: Any) -> StageChange:
@@ -80,10 +83,22 @@ def leave(before: StageChange, to: str, at: datetime = NOW, **given: Any) -> Sta
     values = {
         "from_stage": before.to_stage,
         "left_interval_id": before.interval_id,
+        "left_scope_id": before.scope_id,
         "sequence": before.sequence + 1,
         "effective_at": at,
     }
     return change(before.customer_id, to, **{**values, **given})
+
+
+def back(before: StageChange, former: StageChange, at: datetime = NOW, **given: Any) -> StageChange:
+    """The step out of the interval that `before` began, by which the stay that `former` began goes on: a false alarm."""
+    return leave(before, former.to_stage, at, **{"scope_id": former.scope_id, "rule_id": "false_alarm", **given})
+
+
+def corrected(before: StageChange, former: StageChange, at: datetime = NOW, **given: Any) -> StageChange:
+    """The correction that takes back the step `before`."""
+    values = {"kind": "correction", "rule_id": None, "corrects_sequence": before.sequence}
+    return back(before, former, at, **{**values, **given})
 
 
 def facts(**given: Any) -> CustomerFacts:
@@ -140,6 +155,41 @@ async def actions_of(session: AsyncSession, customer_id: UUID) -> dict[str, Acti
     found = select(Action).where(Action.customer_id == customer_id).order_by(Action.due_at)
     rows = (await session.execute(found.execution_options(populate_existing=True))).scalars().all()
     return {row.key: row for row in rows} | {f"{row.key}#{row.occurrence}": row for row in rows}
+
+
+async def perform(session: AsyncSession, at: datetime) -> None:
+    """Do everything that is due."""
+    while await run_due(session, at, 100):
+        pass
+
+
+async def states(session: AsyncSession, customer: UUID) -> dict[str, str]:
+    """`key` or, of a series, `key#2` -> status and reason."""
+    found = {}
+    for name, action in (await actions_of(session, customer)).items():
+        if "#" in name:
+            found[name.removesuffix("#1")] = action.status + (f" {action.reason}" if action.reason else "")
+    return found
+
+
+async def declined(
+    session: AsyncSession, *actions: dict[str, Any], after: int = 10
+) -> tuple[UUID, StageChange, StageChange]:
+    """A customer who came into growth at NOW and into decline `after` days later, by a playbook of these actions."""
+    await publish_playbook(session, *actions)
+    customer = await add_customer(session)
+    growth = change(customer)
+    await enter(session, growth)
+    for day in range(after + 1):
+        await perform(session, NOW + timedelta(days=day))
+    decline = leave(growth, "decline", NOW + timedelta(days=after), rule_id="at_risk")
+    await enter(session, decline, at=decline.effective_at)
+    return customer, growth, decline
+
+
+async def again(session: AsyncSession, step: StageChange) -> None:
+    """Let the reaction hear of a step at the time of the step."""
+    await enter(session, step, at=step.effective_at)
 
 
 async def listed(client: httpx.AsyncClient, address: str = "/v1/actions", **params: Any) -> list[dict[str, Any]]:

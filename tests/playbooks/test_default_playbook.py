@@ -66,6 +66,11 @@ def test_the_estate_task_exists_and_is_a_task() -> None:
     assert BOOK.find(ESTATE).kind == "task"
 
 
+def test_three_returns_ask_the_adviser_for_a_judgement() -> None:
+    review = BOOK.find("flapping_review")
+    assert (review.kind, review.anchor, review.stage, review.owner) == ("task", "freeze", "any", "adviser")
+
+
 def test_every_stage_starts_something_at_once_or_while_the_customer_stays() -> None:
     for stage in ("prospect", "trial", "growth", "mature", "decline"):
         assert [d for d in BOOK.of_stage(stage, ("entry", "dwell")) if d.stage == stage]

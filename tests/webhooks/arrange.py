@@ -72,6 +72,8 @@ def moved(customer_ids: Sequence[UUID], now: datetime) -> StagesChanged:
                 actor="rules",
                 facts={"deposits_90d": "100.00"},
                 effective_at=now - timedelta(minutes=5),
+                scope_id=new_id(),
+                evaluated_at=now,
             )
             for customer_id in customer_ids
         ),

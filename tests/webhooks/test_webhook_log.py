@@ -18,13 +18,18 @@ from app.events import (
     ActionsFinished,
     CustomersCreated,
     CustomersErased,
+    CustomersMerged,
+    CustomersUnmerged,
     EndpointDisabled,
     Event,
+    Merge,
     NewCustomer,
     NewRecommendation,
+    OperationsFinished,
     PublicEvent,
     RecommendationsAccepted,
     RecommendationsCreated,
+    RulesFrozen,
 )
 from app.jobs import Worker
 from app.webhooks.catalogue import MODELS, matching, unknown_patterns
@@ -56,6 +61,7 @@ async def test_an_event_is_rendered_thin_with_its_customer_and_number(db: Databa
         "kind": "automatic",
         "rule_id": "first_deposit",
         "policy_version": 1,
+        "corrects_sequence": None,
     }
 
 
@@ -117,11 +123,15 @@ def every_event(customer: UUID) -> list[Event]:
     return [
         CustomersCreated(NOW, (NewCustomer(customer, (), "prospect", "full", {}),)),
         updated([customer], NOW, "email", "phone"),
+        CustomersMerged(NOW, (Merge(new_id(), customer, new_id()),)),
+        CustomersUnmerged(NOW, (Merge(new_id(), customer, new_id()),)),
         moved([customer], NOW),
+        RulesFrozen(NOW, ((customer, new_id(), NOW),)),
         ActionsFinished(NOW, tuple(outcomes)),
         RecommendationsCreated(NOW, (NewRecommendation(customer, new_id(), "indicative", None, "R2"),)),
         RecommendationsAccepted(NOW, ((customer, new_id()),)),
         CustomersErased(NOW, (customer,)),
+        OperationsFinished(NOW, ((new_id(), "import", "succeeded"),)),
         EndpointDisabled(NOW, new_id(), "failing"),
     ]
 

@@ -1,0 +1,99 @@
+"""What follows when duplicates are merged or parted: signals change hands, facts are added up anew, both are judged."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.customers.merging import pairs_of
+from app.customers.models import Customer
+from app.customers.service import set_profile
+from app.events import CustomersMerged, CustomersUnmerged, MergesAhead
+from app.lifecycle.book import Noted
+from app.lifecycle.by_hand import moments
+from app.lifecycle.inputs import note_moments
+from app.lifecycle.models import LifecycleState
+from app.lifecycle.rebuilding import rebuild
+from app.lifecycle.retracting import profile_of
+from app.lifecycle.service import catch_up, evaluate, switch_policy
+from app.lifecycle.signals import OWN_SOURCE
+
+# Edits of the duplicate's profile stay with it: the survivor's profile is the one that counts.
+_JOIN = text(f"""
+UPDATE signals s SET customer_id = v.customer_id, origin_id = coalesce(s.origin_id, v.duplicate_id)
+FROM unnest(CAST(:customers AS uuid[]), CAST(:duplicates AS uuid[])) AS v(customer_id, duplicate_id)
+WHERE s.customer_id = v.duplicate_id AND NOT (s.source = '{OWN_SOURCE}' AND s.type = 'profile_changed')
+""")  # noqa: S608 - a constant
+_SPLIT = text("""
+UPDATE signals s SET customer_id = v.duplicate_id, origin_id = NULL
+FROM unnest(CAST(:customers AS uuid[]), CAST(:duplicates AS uuid[])) AS v(customer_id, duplicate_id)
+WHERE s.customer_id = v.customer_id AND s.origin_id = v.duplicate_id
+""")
+_MISSED = text("""
+SELECT d.customer_id, c.policy_version
+FROM unnest(CAST(:customers AS uuid[]), CAST(:duplicates AS uuid[])) AS v(customer_id, duplicate_id)
+JOIN lifecycle_state c ON c.customer_id = v.customer_id
+JOIN lifecycle_state d ON d.customer_id = v.duplicate_id AND d.policy_version < c.policy_version
+""")
+
+
+async def prepare(session: AsyncSession, event: MergesAhead, zone: ZoneInfo) -> None:
+    """Do for each what time has made due, as if it had been looked at in time."""
+    await catch_up(session, event.customer_ids, event.at, zone)
+
+
+async def join(session: AsyncSession, event: CustomersMerged, zone: ZoneInfo) -> None:
+    """Move the signals of duplicates to their customers, who are judged once; for the duplicates time stands still."""
+    pairs = pairs_of(event.merges)
+    await session.execute(_JOIN, pairs)
+    await session.execute(
+        update(LifecycleState)
+        .where(LifecycleState.customer_id.in_(pairs["duplicates"]))
+        .values(next_evaluation_at=None)
+    )
+    customers = sorted(set(pairs["customers"]))
+    await _judge(session, customers, {*customers, *pairs["duplicates"]}, event.at, zone)
+
+
+async def split(session: AsyncSession, event: CustomersUnmerged, zone: ZoneInfo) -> None:
+    """Give signals back to their duplicates; all are judged once, and for the duplicates time goes on.
+
+    A duplicate that missed the publication of a policy follows its customer to it.
+    """
+    pairs = pairs_of(event.merges)
+    await session.execute(_SPLIT, pairs)
+    both = sorted({*pairs["customers"], *pairs["duplicates"]})
+    await _judge(session, both, both, event.at, zone)
+    missed: dict[int, list[UUID]] = {}
+    for row in await session.execute(_MISSED, pairs):
+        missed.setdefault(row.policy_version, []).append(row.customer_id)
+    for version, duplicates in missed.items():
+        await switch_policy(session, duplicates, version, event.at, zone, "full")
+
+
+async def _judge(
+    session: AsyncSession, customer_ids: Sequence[UUID], concerned: Collection[UUID], now: datetime, zone: ZoneInfo
+) -> None:
+    """Add up the facts of all concerned anew, and evaluate the customers at `now`, or where time has got to for them."""
+    at = await moments(session, customer_ids, now)
+    await note_moments(session, {i: moment for i, moment in at.items() if moment > now})
+    signals = await rebuild(session, sorted(concerned), zone)
+    await _follow_signals(session, {i: signals[i] for i in customer_ids}, now)
+    await evaluate(session, customer_ids, now, zone, at=at)
+
+
+async def _follow_signals(session: AsyncSession, signals: Mapping[UUID, Sequence[Noted]], now: datetime) -> None:
+    """Bring the profile fields that follow from signals to what these say now."""
+    rows = await session.execute(
+        select(Customer.id, Customer.kyc_status, Customer.suitability_until).where(Customer.id.in_(signals))
+    )
+    changed = {}
+    for row in rows:
+        said = profile_of(signals[row.id])
+        changed[row.id] = {name: value for name, value in said.items() if getattr(row, name) != value}
+    changed = {customer_id: values for customer_id, values in changed.items() if values}
+    if changed:
+        await set_profile(session, changed, now)
