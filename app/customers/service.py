@@ -187,8 +187,10 @@ async def erase_customers(session: AsyncSession, customer_ids: Sequence[UUID], n
     """
     erased = [*customer_ids, *await duplicates_of(session, customer_ids)]
     await session.execute(insert(ErasedCustomer), [{"customer_id": i, "erased_at": now} for i in erased])
+    known_as = await session.scalars(select(ExternalId.external_id).where(ExternalId.customer_id.in_(erased)))
+    external_ids = tuple(known_as.all())
     await session.execute(delete(Customer).where(Customer.id.in_(erased)))
-    publish(session, CustomersErased(now, tuple(erased)))
+    publish(session, CustomersErased(now, tuple(erased), external_ids))
 
 
 async def set_profile(session: AsyncSession, values: Mapping[UUID, Mapping[str, Any]], now: datetime) -> None:

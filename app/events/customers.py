@@ -61,6 +61,7 @@ class CustomersErased(Event):
     """Customers were deleted, with everything that named them."""
 
     customer_ids: tuple[UUID, ...]
+    external_ids: tuple[str, ...] = ()
 
     def public(self) -> list[PublicEvent]:
         return [PublicEvent("customer.erased", customer_id, self.at, {}) for customer_id in self.customer_ids]

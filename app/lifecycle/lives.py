@@ -20,7 +20,7 @@ from app.events import (
     StagesChanged,
     publish,
 )
-from app.lifecycle.models import LifecycleState, Signal, StageInterval
+from app.lifecycle.models import LifecycleState, ParkedSignal, Signal, StageInterval
 from app.lifecycle.policies import current_policy
 from app.lifecycle.policy import Policy
 from app.lifecycle.service import record_internal
@@ -101,5 +101,6 @@ async def note_acceptance(session: AsyncSession, event: RecommendationsAccepted,
 
 
 async def forget(session: AsyncSession, event: CustomersErased) -> None:
-    """Delete the signals of erased customers; everything else went with the customers."""
+    """Delete the signals of erased customers, and those kept under their external ids; the rest went with the customers."""
     await session.execute(delete(Signal).where(Signal.customer_id.in_(event.customer_ids)))
+    await session.execute(delete(ParkedSignal).where(ParkedSignal.external_id.in_(event.external_ids)))

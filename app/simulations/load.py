@@ -3,7 +3,7 @@
 Planned, and not yet through the gate: consents, caps and quiet hours take some of them away.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from uuid import UUID, uuid4
 
@@ -12,38 +12,56 @@ from app.playbooks.definition import INTERNAL_KINDS, Playbook
 from app.playbooks.plan import CustomerFacts, PlannedAction, following, plan
 from app.simulations.comparing import Path, Period, Taken
 
+Window = tuple[datetime, datetime | None]
+"""Begin and end of a stay; no end while it lasts."""
+
 
 def due_days(path: Path, facts: CustomerFacts, playbook: Playbook, period: Period) -> Iterator[tuple[date, bool]]:
     """The local day of every action that falls due within the period, and whether it is a task of the institution."""
     seen: set[tuple[str, str, str]] = set()
-    for change, left_at in _changes(path):
+    changes, windows = _stays(path)
+    for change in changes:
         for action in plan(playbook, {}, [change], {path.customer_id: facts}, change.evaluated_at):
-            for due in _occurrences(action, playbook, facts, left_at, period.end):
+            stay = windows.get(action.interval_id, []) if action.interval_id is not None else []
+            for moment, due in _occurrences(action, playbook, facts, stay, period.end):
                 key = (due.scope, due.key, due.occurrence)
-                if key not in seen and due.due_at >= period.begin:
+                if key not in seen and moment >= period.begin:
                     seen.add(key)
-                    yield due.due_at.astimezone(period.zone).date(), due.kind in INTERNAL_KINDS
+                    yield moment.astimezone(period.zone).date(), due.kind in INTERNAL_KINDS
 
 
 def _occurrences(
-    action: PlannedAction, playbook: Playbook, facts: CustomerFacts, left_at: datetime | None, end: datetime
-) -> Iterator[PlannedAction]:
+    action: PlannedAction, playbook: Playbook, facts: CustomerFacts, stay: Sequence[Window], end: datetime
+) -> Iterator[tuple[datetime, PlannedAction]]:
+    """When each occurrence is due. A stay that is resumed takes up what became due meanwhile, if that is not too late."""
     definition = playbook.find(action.key)
-    ends = end if left_at is None or action.survives_exit else min(left_at, end)
     due: PlannedAction | None = action
-    while due is not None and due.due_at <= ends:
-        yield due
+    while due is not None and due.due_at <= end:
+        moment = due.due_at if action.survives_exit or not stay else _within(due, stay)
+        if moment is not None and moment <= end:
+            yield moment, due
         due = following(due, definition, facts, due.due_at)
 
 
-def _changes(path: Path) -> Iterator[tuple[StageChange, datetime | None]]:
-    """Every beginning of a stay, with its end."""
+def _within(due: PlannedAction, stay: Sequence[Window]) -> datetime | None:
+    for begin, left_at in stay:
+        moment = max(due.due_at, begin)
+        if moment <= due.expires_at and (left_at is None or moment < left_at):
+            return moment
+    return None
+
+
+def _stays(path: Path) -> tuple[list[StageChange], dict[UUID, list[Window]]]:
+    """Every beginning of a stay, and by scope when the customer was in it."""
     scopes = [uuid4()]
     leaving = [*(step.effective_at for step in path.steps), None]
-    yield _change(path.customer_id, None, path, scopes), leaving[0]
+    changes = [_change(path.customer_id, None, path, scopes)]
+    windows: dict[UUID, list[Window]] = {scopes[0]: [(path.began_at, leaving[0])]}
     for n, step in enumerate(path.steps, 1):
         scopes.append(scopes[-2] if step.resumes and len(scopes) > 1 else uuid4())
-        yield _change(path.customer_id, step, path, scopes), leaving[n]
+        changes.append(_change(path.customer_id, step, path, scopes))
+        windows.setdefault(scopes[-1], []).append((step.effective_at, leaving[n]))
+    return changes, windows
 
 
 def _change(customer_id: UUID, step: Taken | None, path: Path, scopes: list[UUID]) -> StageChange:

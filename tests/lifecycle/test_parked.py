@@ -111,6 +111,14 @@ async def test_what_is_refused_when_the_customer_comes_is_kept_with_the_reason(c
     assert await parked(client) == [refused]
 
 
+async def test_erasing_a_customer_erases_what_was_kept_under_its_external_ids(client):
+    await send(client, retraction("crm-1", "never sent"), retraction("crm-2", "never sent"))
+    customer = await make_customer(client, external_ids=["crm-1"])
+    read = await client.get(f"/v1/customers/{customer['id']}")
+    await client.delete(f"/v1/customers/{customer['id']}", headers={"If-Match": read.headers["ETag"]})
+    assert [p["external_id"] for p in await parked(client)] == ["crm-2"]
+
+
 async def test_a_refused_signal_is_recorded_once_nothing_stands_in_its_way(client, clock):
     target = signal({"id": None}, "login")
     await send(client, retraction("crm-1", target["source_event_id"]))

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from app.lifecycle.policies import shipped_document
 from app.lifecycle.sweeps import evaluate_due
 from app.operations.running import run_now
+from app.simulations import operation  # noqa: F401 - its kind is known then
 from tests.conftest import NOW
 from tests.factories import funded, make_customer, send, signal
 
