@@ -16,7 +16,10 @@ Writer = tuple[datetime, str, str]
 
 
 class Noted(NamedTuple):
-    """A stored signal. `position`: the batch it came with; `origin`: the customer it was sent for, as text."""
+    """A stored signal. `position`: the batch it came with; `origin`: the customer it was sent for, as text.
+
+    `joined`: the position of the merge that brought it to its customer, 0 if none did.
+    """
 
     position: int
     received_at: datetime
@@ -26,6 +29,7 @@ class Noted(NamedTuple):
     occurred_at: datetime
     payload: Mapping[str, Any]
     origin: str = ""
+    joined: int = 0
 
     @property
     def writer(self) -> Writer:

@@ -1,69 +1,50 @@
 """Takes back the last step of customers whose cause a late or retracted signal has removed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.events import StageChange
 from app.lifecycle.corrections import taken_back
-from app.lifecycle.ingest import Incoming
 from app.lifecycle.inputs import signals_of
-from app.lifecycle.loading import Loaded, load
-from app.lifecycle.models import LifecycleState
+from app.lifecycle.loading import Loaded, formers_of
 from app.lifecycle.policies import policies_of
 from app.lifecycle.saving import Step, save_steps
-from app.lifecycle.signals import RETRACTION
-from app.lifecycle.standing import Stride
+from app.lifecycle.standing import Former, Stride
 
 ACTOR = "stagefolio:correction"
 
 
-async def correct(
-    session: AsyncSession,
-    earliest: Mapping[UUID, datetime],
-    new: Sequence[Incoming],
-    moments: Mapping[UUID, datetime],
-    now: datetime,
-    zone: ZoneInfo,
-) -> list[StageChange]:
-    """Compensate last steps that would not have been taken; returns the corrections.
+def in_doubt(one: Loaded, earliest: datetime, *, retracted: bool) -> bool:
+    """Whether what came may have removed the cause of the last step. `earliest`: when the first of it occurred.
 
-    `earliest`: when the first new signal of each customer occurred. A stage that is pinned or held, and the stage of
-    somebody whose rules are switched off, stays.
+    Not of a stage that is pinned or held, nor of somebody whose rules are switched off.
     """
-    retracting = {s.customer_id for s in new if s.type == RETRACTION}
-    rows = await session.execute(
-        select(LifecycleState.customer_id, LifecycleState.former["evaluated_at"].astext.label("at")).where(
-            LifecycleState.customer_id.in_(earliest), LifecycleState.former.is_not(None)
-        )
-    )
-    touched = [
-        row.customer_id
-        for row in rows
-        if row.customer_id in retracting or earliest[row.customer_id] <= datetime.fromisoformat(row.at)
-    ]
-    if not touched:
-        return []
-    loaded = [one for one in await load(session, touched, moments, zone) if not one.subject.bound]
-    signals = await signals_of(session, [one.row.id for one in loaded])
+    decided = one.row.former_at
+    return decided is not None and not one.subject.bound and (retracted or earliest <= decided)
+
+
+async def correct(
+    session: AsyncSession, doubted: Sequence[Loaded], retracting: Collection[UUID], now: datetime, zone: ZoneInfo
+) -> list[StageChange]:
+    """Compensate the last steps of these customers where they would not have been taken; returns the corrections."""
+    ids = [one.row.id for one in doubted]
+    formers = await formers_of(session, ids)
+    signals = await signals_of(session, ids)
     policies = await policies_of(session)
     steps = []
-    for one in loaded:
-        former = one.former
-        assert former is not None
-        facts = taken_back(former, signals[one.row.id], str(one.row.id), policies[former.policy_version], zone)
+    for one in doubted:
+        former = formers[one.row.id]
+        facts = taken_back(former, signals[one.row.id], policies[former.policy_version], zone)
         if facts is not None:
-            steps.append(_step(one, facts, retracted=one.row.id in retracting))
+            steps.append(_step(one, former, facts, retracted=one.row.id in retracting))
     return await save_steps(session, steps, now, zone)
 
 
-def _step(one: Loaded, facts: Mapping[str, object], *, retracted: bool) -> Step:
-    former = one.former
-    assert former is not None
+def _step(one: Loaded, former: Former, facts: Mapping[str, object], *, retracted: bool) -> Step:
     return Step(
         loaded=one,
         stride=Stride(former.standing.stage, "correction", None, one.at, one.at, {}),

@@ -33,6 +33,8 @@ SELECT customer_id, duplicate_id, position, merged_at, undone_position, undone_a
 FROM customer_merges WHERE customer_id = ANY(:ids) OR duplicate_id = ANY(:ids)
 """)
 
+_HOLDERS = text("SELECT merged_into FROM customers WHERE id = ANY(:ids) AND merged_into IS NOT NULL")
+
 
 async def load_lives(
     connection: AsyncConnection, customer_ids: Sequence[UUID], now: datetime, *, as_occurred: bool = False
@@ -44,7 +46,9 @@ async def load_lives(
     ids = list(customer_ids)
     merges = (await connection.execute(_MERGES, {"ids": ids})).all()
     beside = {m.customer_id for m in merges} | {m.duplicate_id for m in merges}
-    signals = await signals_of(connection, sorted({*ids, *beside}), retracted=True)
+    # A duplicate of then may by now be merged into somebody else, who holds its signals.
+    holders = await connection.execute(_HOLDERS, {"ids": sorted(beside)})
+    signals = await signals_of(connection, sorted({*ids, *beside, *holders.scalars()}), retracted=True)
     by_origin = _by_origin([signal for found in signals.values() for signal in found])
     acts: dict[UUID, list[Any]] = {}
     for row in await connection.execute(_ACTS, {"ids": ids}):
@@ -71,7 +75,7 @@ def _by_origin(signals: Sequence[Noted]) -> dict[str, list[Noted]]:
     for signal in signals:
         target = (signal.source, signal.payload.get("source_event_id", "")) if signal.type == RETRACTION else None
         origin = sent_for.get(target, signal.origin) if target else signal.origin
-        found.setdefault(origin, []).append(signal._replace(origin=origin))
+        found.setdefault(origin, []).append(signal._replace(origin=origin, joined=0))
     return found
 
 
@@ -110,7 +114,7 @@ def _flow(customer_id: UUID, by_origin: Mapping[str, Sequence[Noted]], merges: S
         elif merge.customer_id == customer_id:
             origin = str(merge.duplicate_id)
             theirs = [s for s in by_origin.get(origin, ()) if not _is_its_own(s)]
-            joined = tuple(s for s in theirs if s.position < merge.position)
+            joined = tuple(s._replace(joined=merge.position) for s in theirs if s.position < merge.position)
             found.append(Input(merge.position, merge.merged_at, "join", joined))
             here += [s for s in theirs if _between(s.position, merge.position, merge.undone_position)]
             if merge.undone_position is not None:

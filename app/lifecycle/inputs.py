@@ -51,9 +51,11 @@ async def signals_of(
     found: dict[UUID, list[Noted]] = {customer_id: [] for customer_id in customer_ids}
     rows = await executor.execute(
         text(
-            "SELECT customer_id, position, received_at, source, source_event_id, type, occurred_at,"
-            " payload::text AS payload, origin_id FROM signals WHERE customer_id = ANY(:ids)"
-            " AND (:retracted OR retracted_at IS NULL) ORDER BY position, id"
+            "SELECT s.customer_id, s.position, s.received_at, s.source, s.source_event_id, s.type, s.occurred_at,"
+            " s.payload::text AS payload, s.origin_id, coalesce(m.position, 0) AS joined FROM signals s"
+            " LEFT JOIN customer_merges m ON m.duplicate_id = s.origin_id AND m.customer_id = s.customer_id"
+            " AND m.undone_at IS NULL AND m.position > s.position"
+            " WHERE s.customer_id = ANY(:ids) AND (:retracted OR s.retracted_at IS NULL) ORDER BY s.position, s.id"
         ),
         {"ids": list(customer_ids), "retracted": retracted},
     )
@@ -68,6 +70,7 @@ async def signals_of(
                 row.occurred_at,
                 orjson.loads(row.payload),
                 str(row.origin_id or row.customer_id),
+                row.joined,
             )
         )
     return found

@@ -25,7 +25,7 @@ from app.lifecycle.standing import (
     unbound_at,
 )
 
-__all__ = ["Executor", "Loaded", "load", "local_day", "midnight"]
+__all__ = ["Executor", "Loaded", "formers_of", "load", "local_day", "midnight"]
 
 Executor = AsyncSession | AsyncConnection
 
@@ -34,7 +34,7 @@ _EPOCH = "DATE '2000-01-01'"
 _HEADS = text(f"""
 SELECT c.id, c.version, c.stage, c.stage_entered_at, c.cycle, s.last_trial_ended_at, c.holds <> '{{}}' AS held, 'deceased' = ANY(c.holds) AS deceased, c.pin::text AS pin,
        c.pin ->> 'until' AS pinned_until,
-       c.relationship, c.merged_into, s.scope_id, s.changed_at, s.former::text AS former, s.evaluated_at,
+       c.relationship, c.merged_into, s.scope_id, s.changed_at, s.former_at, s.evaluated_at,
        s.interval_id, s.transition_sequence, s.policy_version, s.stage_before, s.entered_by, s.last_automatic_at,
        s.entry::text AS entry, s.recent::text AS recent, s.confirming::text AS confirming, s.attrition_score,
        s.score_reasons, s.next_evaluation_at,
@@ -92,10 +92,19 @@ class Loaded:
     unbound_at: datetime | None
     frozen_until: datetime | None
 
-    @property
-    def former(self) -> Former | None:
-        """What stands again if the last step is corrected."""
-        return None if self.row.former is None else former_of(orjson.loads(self.row.former))
+
+async def formers_of(executor: Executor, customer_ids: Sequence[UUID]) -> dict[UUID, Former]:
+    """What stands again if the last step is corrected, of those whose can be."""
+    if not customer_ids:
+        return {}
+    rows = await executor.execute(
+        text(
+            "SELECT customer_id, former::text FROM lifecycle_state WHERE customer_id = ANY(:ids) AND former IS NOT NULL"
+        ),
+        {"ids": list(customer_ids)},
+    )
+    found = {row[0]: former_of(orjson.loads(row[1])) for row in rows}
+    return {customer_id: former for customer_id, former in found.items() if former is not None}
 
 
 async def load(

@@ -14,7 +14,6 @@ from app.customers.service import set_profile
 from app.events import CustomersMerged, CustomersUnmerged, MergesAhead
 from app.lifecycle.book import Noted
 from app.lifecycle.by_hand import moments
-from app.lifecycle.inputs import note_moments
 from app.lifecycle.models import LifecycleState
 from app.lifecycle.rebuilding import rebuild
 from app.lifecycle.retracting import profile_of
@@ -39,6 +38,13 @@ JOIN lifecycle_state c ON c.customer_id = v.customer_id
 JOIN lifecycle_state d ON d.customer_id = v.duplicate_id AND d.policy_version < c.policy_version
 """)
 
+_MOMENTS = text("""
+INSERT INTO lifecycle_inputs (customer_id, position, kind, at)
+SELECT v.id, coalesce(m.undone_position, m.position), 'moment', v.at
+FROM unnest(CAST(:ids AS uuid[]), CAST(:at AS timestamptz[])) AS v(id, at)
+JOIN customer_merges m ON m.id = ANY(:merges) AND v.id IN (m.customer_id, m.duplicate_id)
+""")
+
 
 async def prepare(session: AsyncSession, event: MergesAhead, zone: ZoneInfo) -> None:
     """Do for each what time has made due, as if it had been looked at in time."""
@@ -55,7 +61,9 @@ async def join(session: AsyncSession, event: CustomersMerged, zone: ZoneInfo) ->
         .values(next_evaluation_at=None)
     )
     customers = sorted(set(pairs["customers"]))
-    await _judge(session, customers, {*customers, *pairs["duplicates"]}, event.at, zone)
+    everybody = {*customers, *pairs["duplicates"]}
+    await _note_moments(session, [m.merge_id for m in event.merges], everybody, event.at)
+    await _judge(session, customers, everybody, event.at, zone)
 
 
 async def split(session: AsyncSession, event: CustomersUnmerged, zone: ZoneInfo) -> None:
@@ -66,6 +74,7 @@ async def split(session: AsyncSession, event: CustomersUnmerged, zone: ZoneInfo)
     pairs = pairs_of(event.merges)
     await session.execute(_SPLIT, pairs)
     both = sorted({*pairs["customers"], *pairs["duplicates"]})
+    await _note_moments(session, [m.merge_id for m in event.merges], both, event.at)
     await _judge(session, both, both, event.at, zone)
     missed: dict[int, list[UUID]] = {}
     for row in await session.execute(_MISSED, pairs):
@@ -74,12 +83,20 @@ async def split(session: AsyncSession, event: CustomersUnmerged, zone: ZoneInfo)
         await switch_policy(session, duplicates, version, event.at, zone, "full")
 
 
+async def _note_moments(
+    session: AsyncSession, merge_ids: Sequence[UUID], concerned: Collection[UUID], now: datetime
+) -> None:
+    """Record for whom time had got further than `now` when they were merged or parted, at its position."""
+    ahead = {i: moment for i, moment in (await moments(session, sorted(concerned), now)).items() if moment > now}
+    if ahead:
+        await session.execute(_MOMENTS, {"merges": list(merge_ids), "ids": list(ahead), "at": list(ahead.values())})
+
+
 async def _judge(
     session: AsyncSession, customer_ids: Sequence[UUID], concerned: Collection[UUID], now: datetime, zone: ZoneInfo
 ) -> None:
     """Add up the facts of all concerned anew, and evaluate the customers at `now`, or where time has got to for them."""
     at = await moments(session, customer_ids, now)
-    await note_moments(session, {i: moment for i, moment in at.items() if moment > now})
     signals = await rebuild(session, sorted(concerned), zone)
     await _follow_signals(session, {i: signals[i] for i in customer_ids}, now)
     await evaluate(session, customer_ids, now, zone, at=at)

@@ -62,7 +62,7 @@ class LifecycleState(Base):
     days, [local day, stage]. `entry`: figures noted when the stage was entered. `scope_id`: the interval whose actions
     go on, an earlier one where a stay was resumed. `changed_at`: effective moment of the last step. `policy_version`:
     the rules that apply to this customer; a publication reaches customers one after the other. `former`: what stands
-    again if the last step is corrected (see standing.py). `evaluated_at`: the moment of the last evaluation that
+    again if the last step is corrected (see standing.py), stored out of line, and `former_at` the moment it was judged. `evaluated_at`: the moment of the last evaluation that
     changed anything here.
     """
 
@@ -80,6 +80,7 @@ class LifecycleState(Base):
     last_automatic_at: Mapped[datetime | None] = mapped_column(_AT)
     entry: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
     former: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    former_at: Mapped[datetime | None] = mapped_column(_AT)
     recent: Mapped[list[Any]] = mapped_column(JSONB, server_default="[]")
     confirming: Mapped[dict[str, float]] = mapped_column(JSONB, server_default="{}")
     attrition_score: Mapped[int] = mapped_column(Integer, server_default="0")

@@ -119,9 +119,11 @@ async def unpark(session: AsyncSession, keys: Sequence[tuple[str, str]]) -> None
         await session.execute(
             text(
                 # Locked in the order of `park`, so that the two wait for each other and never deadlock.
+                # As a rule nothing is parked at all, which one look tells.
                 "WITH stored AS (SELECT p.source, p.source_event_id FROM parked_signals p"
                 " JOIN unnest(CAST(:sources AS text[]), CAST(:events AS text[])) AS k(s, e)"
                 " ON p.source = k.s AND p.source_event_id = k.e"
+                " WHERE EXISTS (SELECT FROM parked_signals)"
                 ' ORDER BY p.source COLLATE "C", p.source_event_id COLLATE "C" FOR UPDATE OF p)'
                 " DELETE FROM parked_signals p USING stored"
                 " WHERE p.source = stored.source AND p.source_event_id = stored.source_event_id"

@@ -189,7 +189,7 @@ def _arrive(course: Course, given: Input, policies: Mapping[int, Policy], zone: 
 def _correct(course: Course, former: Former, at: datetime, policies: Mapping[int, Policy], zone: ZoneInfo) -> None:
     if _known(course, at, at, zone).subject.bound:
         return
-    facts = taken_back(former, course.signals, str(course.life.customer_id), policies[former.policy_version], zone)
+    facts = taken_back(former, course.signals, policies[former.policy_version], zone)
     if facts is not None:
         stride = Stride(former.standing.stage, "correction", None, at, at, {})
         _step(course, stride, facts, former.policy_version, zone)

@@ -15,7 +15,7 @@ from app.clock import new_id
 from app.customers.models import Customer
 from app.events import StageChange, StagesChanged, publish
 from app.lifecycle.flapping import publish_freezes
-from app.lifecycle.loading import Loaded
+from app.lifecycle.loading import Loaded, formers_of
 from app.lifecycle.models import LifecycleState, StageInterval, Transition
 from app.lifecycle.standing import Former, Standing, Stride, former_document, remembered, stepped
 
@@ -80,8 +80,10 @@ async def save_steps(session: AsyncSession, steps: Sequence[Step], now: datetime
     positions = await session.execute(
         text("SELECT nextval('lifecycle_positions') FROM generate_series(1, :n)"), {"n": len(steps)}
     )
-    changes = [_change(step, position) for step, position in zip(steps, positions.scalars(), strict=True)]
-    standings = [_standing(s, c, zone) for s, c in zip(steps, changes, strict=True)]
+    formers = await formers_of(session, [s.loaded.row.id for s in steps if s.loaded.row.former_at is not None])
+    behind = [formers.get(step.loaded.row.id) for step in steps]
+    changes = [_change(*given) for given in zip(steps, behind, positions.scalars(), strict=True)]
+    standings = [_standing(*given, zone) for given in zip(steps, behind, changes, strict=True)]
     await session.execute(
         text(
             "UPDATE stage_intervals i SET exited_at = v.at FROM unnest(CAST(:ids AS uuid[]),"
@@ -101,11 +103,10 @@ async def save_steps(session: AsyncSession, steps: Sequence[Step], now: datetime
     return changes
 
 
-def _change(step: Step, position: int) -> StageChange:
+def _change(step: Step, behind: Former | None, position: int) -> StageChange:
     row, stride = step.loaded.row, step.stride
-    interval_id, former = new_id(), None
-    if step.back or stride.kind == "correction":
-        former = step.loaded.former
+    interval_id = new_id()
+    former = behind if step.back or stride.kind == "correction" else None
     return StageChange(
         customer_id=row.id,
         transition_id=new_id(),
@@ -130,11 +131,11 @@ def _change(step: Step, position: int) -> StageChange:
     )
 
 
-def _standing(step: Step, change: StageChange, zone: ZoneInfo) -> Standing:
+def _standing(step: Step, behind: Former | None, change: StageChange, zone: ZoneInfo) -> Standing:
     """Where the customer stands after the step; an automatic one can be taken back."""
-    before = step.loaded.standing
+    before = replace(step.loaded.standing, former=behind)
     if change.kind == "correction":
-        return stepped(replace(before, former=step.loaded.former), step.stride, zone)
+        return stepped(before, step.stride, zone)
     after = stepped(before, step.stride, zone)
     if change.kind != "automatic" or change.rule_id is None:
         return after
@@ -145,7 +146,7 @@ def _standing(step: Step, change: StageChange, zone: ZoneInfo) -> Standing:
         evaluated_at=change.evaluated_at,
         position=change.position,
         scope=str(change.left_scope_id),
-        standing=remembered(replace(before, former=step.loaded.former)),
+        standing=remembered(before),
     )
     return replace(after, former=former)
 
@@ -196,6 +197,7 @@ def _state(change: StageChange, standing: Standing) -> dict[str, Any]:
         "recent": standing.recent,
         "confirming": dict(standing.confirming),
         "former": None if standing.former is None else former_document(standing.former),
+        "former_at": None if standing.former is None else standing.former.evaluated_at,
         "evaluated_at": change.evaluated_at,
         "next_evaluation_at": change.evaluated_at,
     }

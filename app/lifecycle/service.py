@@ -4,7 +4,7 @@
 people move them by hand: lives.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import new_id
 from app.customers.service import lock, set_profile
 from app.events import StageChange
-from app.lifecycle.correcting import correct
+from app.lifecycle.correcting import correct, in_doubt
 from app.lifecycle.edges import BACK
 from app.lifecycle.ingest import Incoming, store_new
 from app.lifecycle.inputs import note_inputs, note_moments
@@ -30,7 +30,7 @@ from app.lifecycle.policy import Policy
 from app.lifecycle.retracting import retract, unretractable
 from app.lifecycle.rules import Decision, decide
 from app.lifecycle.saving import Step, Verdict, save_steps, save_verdicts
-from app.lifecycle.signals import OWN_SOURCE, judge
+from app.lifecycle.signals import OWN_SOURCE, RETRACTION, judge
 from app.lifecycle.standing import Stride, next_look
 
 _MAX_STEPS = 2000
@@ -138,8 +138,8 @@ async def _take(
     if profiles:
         await set_profile(session, profiles, now)
     moments = {i: ahead.get(i, now) for i in earliest}
-    changes += await correct(session, earliest, [signal for signal, _ in new], moments, now, zone)
-    changes += await evaluate(session, list(earliest), now, zone, at=moments, effective=earliest)
+    retracting = {signal.customer_id for signal, _ in new if signal.type == RETRACTION}
+    changes += await evaluate(session, list(earliest), now, zone, at=moments, effective=earliest, retracting=retracting)
     return _Taken({id(signal) for signal, _ in new}, refused, changes)
 
 
@@ -178,35 +178,47 @@ async def evaluate(
     at: Mapping[UUID, datetime] | None = None,
     effective: Mapping[UUID, datetime] | None = None,
     playbook_mode: str = "full",
+    retracting: Collection[UUID] | None = None,
 ) -> list[StageChange]:
     """Judge locked customers, each by the policy that applies to it, at its moment in `at`; returns who moved.
 
     At most one step each, and none for merged duplicates. `at` defaults to `now`; `effective` tells when the cause of a
-    step happened, if that was before the moment.
+    step happened, if that was before the moment. With `retracting`, those who take signals back, new signals have come:
+    the last step is taken back first where they removed its cause.
     """
     if not customer_ids:
         return []
     policies = await policies_of(session)
-    everyone = await load(session, customer_ids, at or now, zone)
-    loaded = [one for one in everyone if one.row.merged_into is None]
-    decisions = _decide(loaded, policies)
-    verdicts = [_verdict(one, d, zone) for one, d in zip(loaded, decisions, strict=True) if d.rule is None]
-    kept = {one.row.id: one.row for one in loaded}
-    await save_verdicts(session, [v for v in verdicts if _differs(v, kept[v.customer_id])])
-    steps = [
-        _step(one, d, (effective or {}).get(one.row.id, one.at), playbook_mode)
-        for one, d in zip(loaded, decisions, strict=True)
-        if d.rule is not None
-    ]
-    changes = await save_steps(session, steps, now, zone)
-    closing = {
+    moments, since = at or dict.fromkeys(customer_ids, now), effective or {}
+    loaded = [one for one in await load(session, customer_ids, moments, zone) if one.row.merged_into is None]
+    changes: list[StageChange] = []
+    if retracting is not None:
+        doubted = [one for one in loaded if in_doubt(one, since[one.row.id], retracted=one.row.id in retracting)]
+        if doubted:
+            changes = await correct(session, doubted, retracting, now, zone)
+        if changes:
+            corrected = {
+                one.row.id: one for one in await load(session, [c.customer_id for c in changes], moments, zone)
+            }
+            loaded = [corrected.get(one.row.id, one) for one in loaded]
+    pairs = list(zip(loaded, _decide(loaded, policies), strict=True))
+    verdicts = [(one, _verdict(one, d, zone)) for one, d in pairs if d.rule is None]
+    await save_verdicts(session, [verdict for one, verdict in verdicts if _differs(verdict, one.row)])
+    steps = [_step(one, d, since.get(one.row.id, one.at), playbook_mode) for one, d in pairs if d.rule is not None]
+    changes += await save_steps(session, steps, now, zone)
+    await _follow_relationships(session, pairs, now)
+    return changes
+
+
+async def _follow_relationships(session: AsyncSession, pairs: Sequence[tuple[Loaded, Decision]], now: datetime) -> None:
+    """The relationship of a profile is what the facts say."""
+    changed = {
         one.row.id: {"relationship": "closed" if d.closed else "open"}
-        for one, d in zip(loaded, decisions, strict=True)
+        for one, d in pairs
         if d.closed != (one.row.relationship == "closed")
     }
-    if closing:
-        await set_profile(session, closing, now)
-    return changes
+    if changed:
+        await set_profile(session, changed, now)
 
 
 def _decide(loaded: Sequence[Loaded], policies: Mapping[int, Policy]) -> list[Decision]:

@@ -52,6 +52,10 @@ def _add_standing() -> None:
     op.add_column("lifecycle_state", sa.Column("scope_id", sa.Uuid()))
     op.add_column("lifecycle_state", sa.Column("changed_at", _TIME))
     op.add_column("lifecycle_state", sa.Column("former", _JSON))
+    op.add_column("lifecycle_state", sa.Column("former_at", _TIME))
+    # Out of line, so that the many updates of a row do not copy what changes with a step only.
+    op.execute("ALTER TABLE lifecycle_state ALTER COLUMN former SET STORAGE EXTERNAL")
+    op.execute("ALTER TABLE lifecycle_state SET (toast_tuple_target = 256)")
     op.execute(
         "UPDATE lifecycle_state s SET scope_id = interval_id, changed_at = c.stage_entered_at"
         " FROM customers c WHERE c.id = s.customer_id"
@@ -133,6 +137,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
+    op.execute("ALTER TABLE lifecycle_state RESET (toast_tuple_target)")
     op.drop_table("customer_merges")
     op.drop_column("customer_external_ids", "origin_id")
     op.drop_index("ix_customers_entered", table_name="customers")
@@ -141,7 +146,7 @@ def downgrade() -> None:
     for table, names in (
         ("parked_signals", ("code", "detail")),
         ("lifecycle_policies", ("note", "revision", "created_by", "updated_at", "updated_by", "published_by")),
-        ("lifecycle_state", ("scope_id", "changed_at", "former")),
+        ("lifecycle_state", ("scope_id", "changed_at", "former", "former_at")),
         ("signals", ("position", "origin_id", "retracted_at")),
         ("transitions", ("position", "evaluated_at", "corrects_sequence")),
     ):
