@@ -25,17 +25,16 @@ LIVES = 200
 MOVERS = 3
 """Of 200: two trials that end at the moment, one customer whose points have been confirmed by then."""
 DAYS = (60, 120)
-_FIRST_DAY = ("customer_day", "account_day")
+_BY_DAY = ("customer_day", "account_day")
 _TABLES = (
     "customers",
     "stage_intervals",
     "transitions",
     "lifecycle_state",
-    *_FIRST_DAY,
+    *_BY_DAY,
     "customer_totals",
     "customer_accounts",
     "customer_fact",
-    "risk_profiles",
     "recommendations",
     "recommendation_current",
     "playbook_pins",
@@ -172,7 +171,7 @@ async def _copying(connection: "asyncpg.Connection[Any]", table: str) -> str:
     owner = "id" if table == "customers" else "customer_id"
     columns = await connection.fetch(_COLUMNS, table)
     values = [_value(row["column_name"], row["data_type"], owner) for row in columns]
-    order = "t.day, c.copy" if table in _FIRST_DAY else "c.copy"
+    order = "t.day, c.copy" if table in _BY_DAY else "c.copy"
     return (
         f"INSERT INTO {table} ({', '.join(row['column_name'] for row in columns)}) SELECT {', '.join(values)}"
         f" FROM {table} t JOIN copies c ON c.original = t.{owner} ORDER BY {order}"
@@ -184,4 +183,6 @@ def _value(column: str, kind: str, owner: str) -> str:
         return "c.copy"
     if column == "former":
         return "jsonb_set(t.former, '{scope}', to_jsonb(md5((t.former ->> 'scope') || c.copy::text)::uuid))"
+    if column == "scope":
+        return "coalesce(md5(t.interval_id::text || c.copy::text)::uuid::text, t.scope)"
     return f"md5(t.{column}::text || c.copy::text)::uuid" if kind == "uuid" else f't."{column}"'

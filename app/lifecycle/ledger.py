@@ -81,10 +81,11 @@ class Known:
 
 
 def first_day_needed(state: State, today: int) -> int:
-    """The earliest day whose sums decisions may read: as far as windows reach, and in a later life's first stages all of
-    the stay, for what was paid in for it."""
+    """The earliest day whose sums decisions may read: as far as windows reach; in decline, and in a later life's first
+    stages, all of the stay, for what was paid in and out meanwhile."""
     reach = today - PAST + 1
-    whole = state.stage in (Stage.PROSPECT, Stage.TRIAL) and state.stage_before is not None
+    begun_again = state.stage in (Stage.PROSPECT, Stage.TRIAL) and state.stage_before is not None
+    whole = begun_again or state.stage == Stage.DECLINE
     return min(reach, state.entered_day) if whole else reach
 
 

@@ -88,7 +88,7 @@ class LifecycleState(Base):
     evaluated_at: Mapped[datetime | None] = mapped_column(_AT)
     next_evaluation_at: Mapped[datetime | None] = mapped_column(_AT)
 
-    __table_args__ = (Index("ix_lifecycle_state_due", "next_evaluation_at"),)
+    __table_args__ = (Index("ix_lifecycle_state_due", "next_evaluation_at", "customer_id"),)
 
 
 class Signal(Base):

@@ -59,11 +59,36 @@ def _first_funding(known: Known) -> int:
 
 
 def refunded_pct(ledger: Ledger) -> Floats:
-    """What came back since the stage began, as a share of the outflow that led to it."""
-    return ratio(net_total(ledger) - ledger.entry("net_total"), ledger.entry("outflow"), LEAST_NOTED)
+    """What came back since the assets were lowest, as a share of all that had left by then.
+
+    Many announce that they leave and take their money afterwards: what leaves during the decline belongs to it too.
+    """
+    lowest = _lowest_since(ledger)
+    back = net_total(ledger) - ledger.entry("net_total") - lowest
+    return ratio(back, ledger.entry("outflow") - lowest, LEAST_NOTED)
 
 
 def net_pct_before(ledger: Ledger) -> Floats:
-    """Net flow of 30 days since the stage began, as a share of the assets before it."""
-    back = np.minimum(net(ledger, 30) / MONEY, net_total(ledger) - ledger.entry("net_total"))
-    return ratio(back, ledger.entry("aum_before"), LEAST_NOTED)
+    """Net flow of 30 days, at most what came back since the assets were lowest, as a share of the assets before decline."""
+    back = net_total(ledger) - ledger.entry("net_total") - _lowest_since(ledger)
+    return ratio(np.minimum(net(ledger, 30) / MONEY, back), ledger.entry("aum_before"), LEAST_NOTED)
+
+
+def _lowest_since(ledger: Ledger) -> Floats:
+    """The lowest that payments since the decline began have added up to, at most zero; zero in other stages: (n, 1)."""
+    return _column([_lowest(k) / MONEY if k.state.stage == Stage.DECLINE else 0.0 for k in ledger.known])
+
+
+def _lowest(known: Known) -> int:
+    if not known.days or "net_total" not in known.state.entry:
+        return 0
+    # Backwards from today, so that what was paid on the day of the step itself, before it, is not counted.
+    before: int = round(known.state.entry["net_total"] * MONEY)
+    stand = lowest = known.totals.inflow - known.totals.outflow - before
+    rows = sorted(zip(*known.days[:3], strict=True), reverse=True)
+    for day, paid_in, paid_out in rows:
+        if day <= known.state.entered_day:
+            break
+        stand -= paid_in - paid_out
+        lowest = min(lowest, stand)
+    return min(lowest, 0)

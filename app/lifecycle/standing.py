@@ -111,6 +111,8 @@ def is_held(known: Known) -> bool:
 
 def frozen_until(standing: Standing, today: int, zone: ZoneInfo) -> datetime | None:
     """When the freeze ends that three returns within 60 days brought, None if there is none."""
+    if not standing.recent:
+        return None
     fresh = sorted(day for day, _ in standing.recent if today - day <= RETURNED_WITHIN)
     if len(fresh) < RETURNS_BEFORE_FREEZE:
         return None
@@ -119,6 +121,8 @@ def frozen_until(standing: Standing, today: int, zone: ZoneInfo) -> datetime | N
 
 def unbound_at(standing: Standing, at: datetime, zone: ZoneInfo) -> datetime | None:
     """When a pin or a freeze ends, the first of them that lies ahead."""
+    if standing.pinned_until is None and not standing.recent:
+        return None
     ends = (standing.pinned_until, frozen_until(standing, local_day(at, zone), zone))
     return min((end for end in ends if end is not None and end > at), default=None)
 

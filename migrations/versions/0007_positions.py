@@ -53,6 +53,8 @@ def _add_standing() -> None:
     op.add_column("lifecycle_state", sa.Column("changed_at", _TIME))
     op.add_column("lifecycle_state", sa.Column("former", _JSON))
     op.add_column("lifecycle_state", sa.Column("former_at", _TIME))
+    op.drop_index("ix_lifecycle_state_due", table_name="lifecycle_state")
+    op.create_index("ix_lifecycle_state_due", "lifecycle_state", ["next_evaluation_at", "customer_id"])
     # Out of line, so that the many updates of a row do not copy what changes with a step only.
     op.execute("ALTER TABLE lifecycle_state ALTER COLUMN former SET STORAGE EXTERNAL")
     op.execute("ALTER TABLE lifecycle_state SET (toast_tuple_target = 256)")
@@ -137,6 +139,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
+    op.drop_index("ix_lifecycle_state_due", table_name="lifecycle_state")
+    op.create_index("ix_lifecycle_state_due", "lifecycle_state", ["next_evaluation_at"])
     op.execute("ALTER TABLE lifecycle_state RESET (toast_tuple_target)")
     op.drop_table("customer_merges")
     op.drop_column("customer_external_ids", "origin_id")

@@ -201,6 +201,10 @@ case("aum_before_decline", None)
 case("outflow_before_decline", 4000.0, state=stay("decline", **LATER, entry=ENTRY))
 case("refunded_pct", 0.5, *PAID, state=stay("decline", 20, **LATER, entry=ENTRY))  # net 3000 now, 1000 then
 case("refunded_pct", None, *PAID, state=stay("decline", 20))
+TOLD = {"net_total": 10000.0, "outflow_total": 0.0, "outflow": 0.0, "aum_before": 10000.0}
+GONE = [ago(300, "deposit", amount="10000"), ago(10, "withdrawal", amount="8000"), ago(3, "deposit", amount="6000")]
+case("refunded_pct", 0.75, *GONE, state=stay("decline", 20, **LATER, entry=TOLD))  # it left after the decline began
+case("refunded_pct", None, *GONE[:1], state=stay("decline", 20, **LATER, entry=TOLD))  # nothing has left
 case("net_flow_30d_pct_before", 0.0625, ago(99, "deposit", **IN), ago(5, "deposit", amount="500"),
      state=stay("decline", 20, **LATER, entry=ENTRY))  # fmt: skip
 case(

@@ -113,6 +113,7 @@ BLOCKERS: dict[str, Sent] = {
     "dormant": HELD,
     "dormant_growth": HELD,
     "dormant_mature": HELD,
+    "false_alarm": ago(1, "closure_requested"),
     "won_back": ago(1, "profile_changed", relationship="closed"),
     "reentered": ago(1, "profile_changed", marketing_consent=False),
 }

@@ -10,17 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.lifecycle.ledgers import ago, stay
-from tests.lifecycle.rule_examples import (
-    EXAMPLES,
-    IN_TRIAL,
-    INCOME,
-    LEFT,
-    LOST,
-    MONTHLY,
-    READY,
-    RICH,
-    Life,
-)
+from tests.lifecycle.rule_examples import EXAMPLES, IN_TRIAL, INCOME, LEFT, LOST, MONTHLY, READY, RICH, Life
 from tests.lifecycle.threshold_moves import ENDS, step
 
 
@@ -104,6 +94,11 @@ TWO_PRODUCTS = (
 
 NOT_PASSED = ("none", "rejected")
 NOT_SEVERE = ("medium", "low", "none")
+NOT_LEAVING: Mapping[str, Threshold] = {
+    "false_alarm/guards/all/0": one_of("relationship", "open", but_not=("closed",)),
+    "false_alarm/guards/all/1": false("closure_requested"),
+    "false_alarm/guards/all/2": false("transfer_out_started"),
+}
 
 WEALTH: dict[str, Threshold] = {
     "score/outflow_25/when": at_most("net_flow_90d_pct", -0.25, CALM),
@@ -176,6 +171,7 @@ WEALTH: dict[str, Threshold] = {
     ),
     "false_alarm/when/all/1": below("attrition_score", 30),
     "false_alarm/when/all/2": at_most("days_since_activity", 30),
+    **NOT_LEAVING,
     "dormant_growth/when": at_least("days_since_activity", 180),
     "dormant_growth/guards/all/0": false("on_hold"),
     "dormant_growth/guards/all/1": false("life_event_90d"),
@@ -248,6 +244,7 @@ RETAIL_BANK: dict[str, Threshold] = {
     "false_alarm/when/all/0": one_of("entered_by", "at_risk", "dormant", but_not=("leaving", "lost_in_trial", "none")),
     "false_alarm/when/all/1": below("attrition_score", 30),
     "false_alarm/when/all/2": at_most("days_since_activity", 30),
+    **NOT_LEAVING,
     "dormant/when": at_least("days_since_activity", 120),
     "dormant/guards/all/0": false("on_hold"),
     "dormant/guards/all/1": false("life_event_90d"),
