@@ -26,9 +26,9 @@ from app.frame import RequestFrame
 from app.lifecycle.batch_routes import router as batch_router
 from app.lifecycle.by_hand_routes import router as by_hand_router
 from app.lifecycle.parked_routes import router as parked_router
-from app.lifecycle.policy_routes import router as policies_router
 from app.lifecycle.routes import router as lifecycle_router
 from app.lifecycle.routes import signals_router
+from app.lifecycle.versions.routes import router as policies_router
 from app.operations.routes import router as operations_router
 from app.playbooks.routes import router as playbooks_router
 from app.problems import problem_of, problem_response

@@ -22,8 +22,8 @@ from app.config import Settings
 from app.db import Database
 from app.jobs import CHANNEL, HANDLERS, SWEEPS, Handler, Sweep, Worker
 from app.lifecycle import batches as _batches
-from app.lifecycle import rollout as _rollout
 from app.lifecycle import sweeps as _lifecycle
+from app.lifecycle.versions import rollout as _rollout
 from app.operations import running as _operations
 from app.playbooks import performing as _playbooks
 from app.reactions import reactions

@@ -20,7 +20,7 @@ import asyncpg
 from app.clock import utc_now
 from app.config import Settings
 from app.jobs import Worker
-from app.lifecycle.ledger import BALANCE_PAST, PAST
+from app.lifecycle.core.ledger import BALANCE_PAST, PAST
 from app.lifecycle.sweeps import BATCH
 from app.lifecycle.sweeps import run as sweep
 from app.webhooks.sending import http_session

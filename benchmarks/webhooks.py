@@ -107,7 +107,21 @@ async def _happen(worker: Worker, customers: list[Any]) -> list[bytes]:
     now = utc_now()
     changes = tuple(
         StageChange(
-            i, new_id(), new_id(), 1, "prospect", "trial", "automatic", "first", 1, None, "rules", {}, now, new_id(), now
+            i,
+            new_id(),
+            new_id(),
+            1,
+            "prospect",
+            "trial",
+            "automatic",
+            "first",
+            1,
+            None,
+            "rules",
+            {},
+            now,
+            new_id(),
+            now,
         )
         for i in customers
     )

@@ -4,11 +4,11 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from app.lifecycle.drawing import drawing
-from app.lifecycle.facts import FACTS
+from app.lifecycle.core.facts import FACTS
+from app.lifecycle.core.policy import parse_policy
+from app.lifecycle.explaining.wording import Voice
 from app.lifecycle.policies import SHIPPED, shipped_document
-from app.lifecycle.policy import parse_policy
-from app.lifecycle.wording import Voice
+from app.lifecycle.versions.drawing import drawing
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 _NOTE = "<!-- Written by `make docs`. -->"

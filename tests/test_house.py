@@ -14,7 +14,7 @@ from app import migrate
 from app.config import Settings
 from app.errors import CODES
 from app.events import PUBLIC_TYPES
-from app.lifecycle.signals import KNOWN
+from app.lifecycle.core.signals import KNOWN
 from app.webhooks.catalogue import MODELS
 from tests.generated_pages import PAGES as GENERATED
 

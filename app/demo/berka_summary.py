@@ -13,8 +13,8 @@ from app.db import Database
 from app.demo.berka import SOURCE, ZONE, Berka
 from app.demo.loading import Fed
 from app.demo.receiver import Receiver
-from app.lifecycle.signals import ACTS
-from app.lifecycle.stages import STAGES
+from app.lifecycle.core.signals import ACTS
+from app.lifecycle.core.stages import STAGES
 
 AGE_BANDS = (30, 45, 60, 75)
 KINDS = ("message", "survey", "task")

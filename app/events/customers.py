@@ -23,7 +23,7 @@ class NewCustomer:
 
 @dataclass(frozen=True, slots=True)
 class CustomersCreated(Event):
-    """Customers exist now. `facts` of each are what rules may read of a profile (see lifecycle/facts.py)."""
+    """Customers exist now. `facts` of each are what rules may read of a profile (see lifecycle/core/facts.py)."""
 
     customers: tuple[NewCustomer, ...]
 

@@ -14,14 +14,14 @@ from app.clock import new_id
 from app.customers.reading import refuse_missing
 from app.errors import Problem
 from app.events import StageChange
+from app.lifecycle.core.policy import Policy
+from app.lifecycle.core.rules import entry_now
+from app.lifecycle.core.stages import STAGES
+from app.lifecycle.core.standing import Standing, Stride, stepped
 from app.lifecycle.flapping import freeze_begun
 from app.lifecycle.loading import Executor, Loaded, load
 from app.lifecycle.policies import policies_of
-from app.lifecycle.policy import Policy
-from app.lifecycle.rules import entry_now
 from app.lifecycle.saving import Step, save_steps
-from app.lifecycle.stages import STAGES
-from app.lifecycle.standing import Standing, Stride, stepped
 
 _PLACES = text("""
 SELECT c.id, c.stage, c.merged_into, 'deceased' = ANY(c.holds) AS deceased, s.stage_before, s.policy_version,

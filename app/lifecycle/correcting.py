@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.events import StageChange
-from app.lifecycle.corrections import taken_back
+from app.lifecycle.core.corrections import taken_back
+from app.lifecycle.core.standing import Former, Stride
 from app.lifecycle.inputs import signals_of
 from app.lifecycle.loading import Loaded, formers_of
 from app.lifecycle.policies import policies_of
 from app.lifecycle.saving import Step, save_steps
-from app.lifecycle.standing import Former, Stride
 
 ACTOR = "stagefolio:correction"
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from app.events import HasInfo, RulesFrozen, StageChange, publish
-from app.lifecycle.standing import Standing, frozen_until, local_day
+from app.lifecycle.core.standing import Standing, frozen_until, local_day
 
 
 def freeze_begun(before: Standing, after: Standing, at: datetime, zone: ZoneInfo) -> datetime | None:

@@ -9,10 +9,10 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.lifecycle.book import Noted
+from app.lifecycle.core.book import Noted
+from app.lifecycle.core.replay import Input, Life
+from app.lifecycle.core.signals import OWN_SOURCE, RETRACTION
 from app.lifecycle.inputs import signals_of
-from app.lifecycle.replay import Input, Life
-from app.lifecycle.signals import OWN_SOURCE, RETRACTION
 
 _BEGINNINGS = text("""
 SELECT c.id, i.stage, i.entered_at, s.policy_version, s.next_evaluation_at, s.transition_sequence

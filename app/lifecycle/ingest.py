@@ -11,8 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import new_id
-from app.lifecycle.book import day_columns, local_value
-from app.lifecycle.signals import OWN_SOURCE, Effects, effects
+from app.lifecycle.core.book import day_columns, local_value
+from app.lifecycle.core.signals import OWN_SOURCE, Effects, effects
 
 
 class Incoming(NamedTuple):

@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from app.lifecycle.book import Noted
+from app.lifecycle.core.book import Noted
 
 
 async def note_inputs(

@@ -20,9 +20,9 @@ from app.events import (
     StagesChanged,
     publish,
 )
+from app.lifecycle.core.policy import Policy
 from app.lifecycle.models import LifecycleState, ParkedSignal, Signal, StageInterval
 from app.lifecycle.policies import current_policy
-from app.lifecycle.policy import Policy
 from app.lifecycle.service import record_internal
 from app.lifecycle.unparking import replay
 

@@ -11,9 +11,9 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from app.lifecycle.ledger import BALANCE_PAST, Known, Totals, first_day_needed
-from app.lifecycle.rules import Subject
-from app.lifecycle.standing import (
+from app.lifecycle.core.ledger import BALANCE_PAST, Known, Totals, first_day_needed
+from app.lifecycle.core.rules import Subject
+from app.lifecycle.core.standing import (
     Former,
     Standing,
     former_of,

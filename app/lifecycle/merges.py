@@ -12,13 +12,13 @@ from app.customers.merging import pairs_of
 from app.customers.models import Customer
 from app.customers.service import set_profile
 from app.events import CustomersMerged, CustomersUnmerged, MergesAhead
-from app.lifecycle.book import Noted
 from app.lifecycle.by_hand import moments
+from app.lifecycle.core.book import Noted
+from app.lifecycle.core.signals import OWN_SOURCE
 from app.lifecycle.models import LifecycleState
 from app.lifecycle.rebuilding import rebuild
 from app.lifecycle.retracting import profile_of
 from app.lifecycle.service import catch_up, evaluate, switch_policy
-from app.lifecycle.signals import OWN_SOURCE
 
 # Edits of the duplicate's profile stay with it: the survivor's profile is the one that counts.
 _JOIN = text(f"""

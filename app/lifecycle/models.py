@@ -62,8 +62,8 @@ class LifecycleState(Base):
     days, [local day, stage]. `entry`: figures noted when the stage was entered. `scope_id`: the interval whose actions
     go on, an earlier one where a stay was resumed. `changed_at`: effective moment of the last step. `policy_version`:
     the rules that apply to this customer; a publication reaches customers one after the other. `former`: what stands
-    again if the last step is corrected (see standing.py), stored out of line, and `former_at` the moment it was judged. `evaluated_at`: the moment of the last evaluation that
-    changed anything here.
+    again if the last step is corrected (see core/standing.py), stored out of line, and `former_at` the moment it was
+    judged. `evaluated_at`: the moment of the last evaluation that changed anything here.
     """
 
     __tablename__ = "lifecycle_state"

@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from app.errors import Problem
+from app.lifecycle.core.policy import Policy, parse_policy
 from app.lifecycle.models import LifecyclePolicy
-from app.lifecycle.policy import Policy, parse_policy
 
 SHIPPED = ("wealth", "retail_bank")
 

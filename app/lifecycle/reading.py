@@ -11,14 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.customers.models import EventCounter
 from app.customers.reading import refuse_missing
-from app.lifecycle.answers import next_answer, rule_answer, score_answer, why_answer
-from app.lifecycle.explain import explain
+from app.lifecycle.explaining.answers import next_answer, rule_answer, score_answer, why_answer
+from app.lifecycle.explaining.explain import explain
+from app.lifecycle.explaining.wording import Voice
 from app.lifecycle.loading import Loaded, load, local_day
 from app.lifecycle.models import Signal, Transition
 from app.lifecycle.policies import policies_of
 from app.lifecycle.schemas import SignalQuery
 from app.lifecycle.time_in_stage import by_stage, overdue_days, stays_of
-from app.lifecycle.wording import Voice
 from app.pagination import PageQuery, decode_cursor, encode_cursor
 
 DAILY = timedelta(days=1)

@@ -10,11 +10,11 @@ import orjson
 from sqlalchemy import delete, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.lifecycle.book import Book, Noted, book_of
+from app.lifecycle.core.book import Book, Noted, book_of
+from app.lifecycle.core.ledger import DAY_COLUMNS
+from app.lifecycle.core.stages import EPOCH_ORDINAL
 from app.lifecycle.inputs import signals_of
-from app.lifecycle.ledger import DAY_COLUMNS
 from app.lifecycle.models import AccountDay, CustomerAccount, CustomerDay, CustomerFact, CustomerTotals
-from app.lifecycle.stages import EPOCH_ORDINAL
 
 _TABLES = (CustomerDay, CustomerTotals, CustomerAccount, AccountDay, CustomerFact)
 

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.lifecycle.book import Noted
+from app.lifecycle.core.book import Noted
+from app.lifecycle.core.signals import OWN_SOURCE, RETRACTION, effects
 from app.lifecycle.ingest import Incoming
 from app.lifecycle.rebuilding import rebuild
-from app.lifecycle.signals import OWN_SOURCE, RETRACTION, effects
 
 _TARGETS = text("""
 SELECT w.id, t.type, t.retracted_at, k.source IS NOT NULL AS is_known

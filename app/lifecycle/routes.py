@@ -17,7 +17,8 @@ from app.deps import (
     problems,
 )
 from app.lifecycle import reading, time_in_stage
-from app.lifecycle.explanation_schemas import IntervalList, LifecycleOverview, LifecycleRead
+from app.lifecycle.explaining.schemas import IntervalList, LifecycleOverview, LifecycleRead
+from app.lifecycle.explaining.wording import Voice, language_of
 from app.lifecycle.parking import Offered
 from app.lifecycle.saving import transition_row
 from app.lifecycle.schemas import (
@@ -28,7 +29,6 @@ from app.lifecycle.schemas import (
     TransitionPage,
 )
 from app.lifecycle.service import record_signals
-from app.lifecycle.wording import Voice, language_of
 from app.pagination import PageQuery
 
 router = APIRouter(prefix="/v1", tags=["Lifecycle"], route_class=StrictRoute)

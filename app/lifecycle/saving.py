@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import new_id
 from app.customers.models import Customer
 from app.events import StageChange, StagesChanged, publish
+from app.lifecycle.core.standing import Former, Standing, Stride, former_document, remembered, stepped
 from app.lifecycle.flapping import publish_freezes
 from app.lifecycle.loading import Loaded, formers_of
 from app.lifecycle.models import LifecycleState, StageInterval, Transition
-from app.lifecycle.standing import Former, Standing, Stride, former_document, remembered, stepped
 
 
 @dataclass(frozen=True, slots=True)

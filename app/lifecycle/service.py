@@ -18,20 +18,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import new_id
 from app.customers.service import lock, set_profile
 from app.events import StageChange
+from app.lifecycle.core.edges import BACK
+from app.lifecycle.core.policy import Policy
+from app.lifecycle.core.rules import Decision, decide
+from app.lifecycle.core.signals import OWN_SOURCE, RETRACTION, judge
+from app.lifecycle.core.standing import Stride, next_look
 from app.lifecycle.correcting import correct, in_doubt
-from app.lifecycle.edges import BACK
 from app.lifecycle.ingest import Incoming, store_new
 from app.lifecycle.inputs import note_inputs, note_moments
 from app.lifecycle.loading import Loaded, load
 from app.lifecycle.models import LifecycleState
 from app.lifecycle.parking import Offered, Owner, lock_owners, park, unpark
 from app.lifecycle.policies import policies_of
-from app.lifecycle.policy import Policy
 from app.lifecycle.retracting import retract, unretractable
-from app.lifecycle.rules import Decision, decide
 from app.lifecycle.saving import Step, Verdict, save_steps, save_verdicts
-from app.lifecycle.signals import OWN_SOURCE, RETRACTION, judge
-from app.lifecycle.standing import Stride, next_look
 
 _MAX_STEPS = 2000
 """Due moments that one catch-up may work through; more would mean that a rule makes itself due for ever."""

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.lifecycle.core.stages import STAGES
+from app.lifecycle.core.standing import local_day
 from app.lifecycle.models import StageInterval
 from app.lifecycle.policies import current_policy
-from app.lifecycle.stages import STAGES
-from app.lifecycle.standing import local_day
 
 
 async def stays_of(connection: AsyncConnection, customer_id: UUID, now: datetime) -> list[dict[str, Any]]:

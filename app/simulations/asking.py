@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from app.customers.models import Customer
 from app.errors import FieldProblem, Problem, invalid
+from app.lifecycle.core.policy import InvalidPolicy, Policy, parse_policy
 from app.lifecycle.models import LifecyclePolicy
-from app.lifecycle.policy import InvalidPolicy, Policy, parse_policy
 from app.simulations.comparing import Period
 from app.simulations.running import DRAFT, Filter, Wanted
 from app.simulations.schemas import SimulationCreate

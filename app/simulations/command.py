@@ -12,7 +12,7 @@ from app.config import Settings
 from app.db import Database
 from app.deps import parse_json
 from app.errors import FieldProblem, Problem
-from app.lifecycle.stages import STAGES
+from app.lifecycle.core.stages import STAGES
 from app.simulations.asking import checked, wanted_of
 from app.simulations.comparing import Tally, difference, differs
 from app.simulations.running import chunks, population

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from app.lifecycle.standing import RETURNED_WITHIN, local_day
+from app.lifecycle.core.standing import RETURNED_WITHIN, local_day
 
 
 @dataclass(frozen=True, slots=True)

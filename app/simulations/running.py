@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.customers.models import Customer, ErasedCustomer
 from app.db import Database
-from app.lifecycle.edges import BACK
+from app.lifecycle.core.edges import BACK
+from app.lifecycle.core.policy import Policy
+from app.lifecycle.core.replay import Course, Life, replay, under
 from app.lifecycle.histories import load_lives
 from app.lifecycle.policies import policies_of
-from app.lifecycle.policy import Policy
-from app.lifecycle.replay import Course, Life, replay, under
 from app.playbooks.definition import Playbook, parse
 from app.playbooks.models import PlaybookRow
 from app.playbooks.plan import CustomerFacts

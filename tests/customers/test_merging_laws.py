@@ -11,7 +11,7 @@ from sqlalchemy import text
 from app.customers.merging import Wanted
 from app.customers.merging import merge as merge_all
 from app.customers.service import lock
-from app.lifecycle.ledger import MONEY
+from app.lifecycle.core.ledger import MONEY
 from app.lifecycle.sweeps import evaluate_due
 from tests.conftest import NOW
 from tests.customers.merging import facts_of, merge, merged, stays_of, undo

@@ -13,7 +13,7 @@ from statistics import median, quantiles
 from typing import Self
 
 from app.demo.shapes import Departure, Truth
-from app.lifecycle.replay import Move
+from app.lifecycle.core.replay import Move
 
 TOLD = "leaving"
 """The rule that needs no finding out: the customer says so, or has taken most of the money."""

@@ -16,10 +16,10 @@ from app.customers.service import create_customers
 from app.db import Database, settle
 from app.demo.berka import ZONE, read_berka
 from app.demo.loading import _item
+from app.lifecycle.core.replay import replay
 from app.lifecycle.histories import load_lives
 from app.lifecycle.parking import Offered
 from app.lifecycle.policies import policies_of
-from app.lifecycle.replay import replay
 from app.lifecycle.service import record_signals
 from app.lifecycle.sweeps import evaluate_due
 from app.reactions import reactions

@@ -18,7 +18,7 @@ from app.demo.loading import feed
 from app.demo.profiles import complete_what_signals_tell
 from app.demo.shapes import Departure, Truth
 from app.demo.simulate import Institution, simulate
-from app.lifecycle.replay import Move, replay
+from app.lifecycle.core.replay import Move, replay
 from tests.demo import detection as d
 from tests.demo.variants import EAGER, POINTED, SHIPPED, SILENT, SLOW, VARIANTS, VERSION, ZONE, lives_of, run
 

@@ -16,11 +16,11 @@ from app.customers.service import _row, _said, profile_facts
 from app.demo.loading import _item
 from app.demo.shapes import DemoCustomer, DemoSignal
 from app.demo.simulate import Institution, simulate
-from app.lifecycle.book import Noted
+from app.lifecycle.core.book import Noted
+from app.lifecycle.core.policy import Policy, parse_policy
+from app.lifecycle.core.replay import Input, Life, replay
+from app.lifecycle.core.signals import OWN_SOURCE
 from app.lifecycle.policies import shipped_document
-from app.lifecycle.policy import Policy, parse_policy
-from app.lifecycle.replay import Input, Life, replay
-from app.lifecycle.signals import OWN_SOURCE
 from tests.demo.detection import Figures, measure
 
 ZONE = ZoneInfo("UTC")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.lifecycle.ledger import State
+from app.lifecycle.core.ledger import State
 from tests.lifecycle.ledgers import TODAY, Sent, ago, stay
 
 Case = tuple[str, Any, tuple[Sent, ...], State | None]

@@ -9,13 +9,13 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from app.lifecycle.facts import Evaluation
-from app.lifecycle.ledger import BALANCE_PAST, Known, Ledger, State, Totals
+from app.lifecycle.core.facts import Evaluation
+from app.lifecycle.core.ledger import BALANCE_PAST, Known, Ledger, State, Totals
+from app.lifecycle.core.policy import Policy, parse_policy
+from app.lifecycle.core.rules import Subject, value_now
+from app.lifecycle.core.signals import Effects, effects
+from app.lifecycle.core.stages import EPOCH_ORDINAL, STAGES
 from app.lifecycle.policies import SHIPPED, shipped_document
-from app.lifecycle.policy import Policy, parse_policy
-from app.lifecycle.rules import Subject, value_now
-from app.lifecycle.signals import Effects, effects
-from app.lifecycle.stages import EPOCH_ORDINAL, STAGES
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 NOW = MIDNIGHT + timedelta(hours=10)

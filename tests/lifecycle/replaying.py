@@ -9,12 +9,12 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.db import Database
+from app.lifecycle.core.ledger import Known, first_day_needed
+from app.lifecycle.core.replay import Course, replay
+from app.lifecycle.core.standing import Former, Standing
 from app.lifecycle.histories import load_lives
-from app.lifecycle.ledger import Known
-from app.lifecycle.loading import Loaded, load
+from app.lifecycle.loading import Loaded, formers_of, load
 from app.lifecycle.policies import policies_of
-from app.lifecycle.replay import Course, replay
-from app.lifecycle.standing import Former, Standing
 
 _STEPS = text(
     "SELECT from_stage, to_stage, kind, rule_id, policy_version, evaluated_at, effective_at, facts"
@@ -54,11 +54,12 @@ async def agree(db: Database, zone: Any, now: datetime, ids: Sequence[UUID]) -> 
     courses = await replayed(db, zone, ids, now)
     async with db.read() as connection:
         loaded = {one.row.id: one for one in await load(connection, list(ids), now, zone)}
+        formers = await formers_of(connection, list(ids))
     assert set(courses) == set(loaded)
     for customer_id, course in courses.items():
         same(steps(course), await lived(db, customer_id), f"{customer_id} steps")
         if loaded[customer_id].row.merged_into is None:
-            same(_end(course, now), _stand(loaded[customer_id], now), str(customer_id))
+            same(_end(course, now), _stand(loaded[customer_id], formers.get(customer_id), now), str(customer_id))
     return courses
 
 
@@ -73,13 +74,13 @@ def _end(course: Course, now: datetime) -> dict[str, Any]:
     }
 
 
-def _stand(one: Loaded, now: datetime) -> dict[str, Any]:
+def _stand(one: Loaded, former: Former | None, now: datetime) -> dict[str, Any]:
     """The same of the customer in the database."""
     return {
         "standing": _place(one.standing, now),
         "next": one.row.next_evaluation_at,
         "known": figures(one.subject.known),
-        "former": one.former and _former(one.former),
+        "former": former and _former(former),
     }
 
 
@@ -98,8 +99,9 @@ def _place(standing: Standing, now: datetime | None) -> dict[str, Any]:
 
 
 def figures(known: Known) -> dict[str, Any]:
-    """What is known of a customer, in an order of its own: databases and books list days and accounts in another one."""
-    days = sorted(zip(*known.days, strict=True)) if known.days else []
+    """What is known of a customer, without days that no fact reaches, in an order that does not depend on the source."""
+    begin = first_day_needed(known.state, known.today)
+    days = sorted(row for row in zip(*known.days, strict=True) if row[0] >= begin)
     accounts = sorted((base or 0, sorted(zip(at, held, strict=True))) for base, at, held in known.accounts)
     marks = {name: (int(day), at, value) for name, (day, at, value) in known.marks.items()}
     return {"days": days, "accounts": accounts, "marks": marks, "totals": known.totals, "today": known.today}

@@ -1,6 +1,6 @@
 """For every rule of the shipped policies one customer whom it moves, and what would have kept them."""
 
-from app.lifecycle.ledger import Known, State
+from app.lifecycle.core.ledger import Known, State
 from tests.lifecycle.ledgers import Sent, ago, fold, stay
 
 Life = tuple[State, list[Sent]]

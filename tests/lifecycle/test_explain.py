@@ -7,11 +7,11 @@ from math import inf
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from app.lifecycle.explain import explain
-from app.lifecycle.foresight import foresee
-from app.lifecycle.ledger import PAST, SOON
-from app.lifecycle.obstacles import Obstacle, grounds, missing, node_holds, passes, structure
-from app.lifecycle.rules import DAY, Subject, decide
+from app.lifecycle.core.ledger import PAST, SOON
+from app.lifecycle.core.rules import DAY, Subject, decide
+from app.lifecycle.explaining.explain import explain
+from app.lifecycle.explaining.foresight import foresee
+from app.lifecycle.explaining.obstacles import Obstacle, grounds, missing, node_holds, passes, structure
 from tests.lifecycle.ledgers import LAW, MIDNIGHT, POLICIES, TODAY, ago, fold, stay, subjects
 from tests.lifecycle.rule_examples import IN_TRIAL, READY, example
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.lifecycle.explanation_schemas import LifecycleRead
+from app.lifecycle.explaining.schemas import LifecycleRead
 from tests.conftest import NOW
 from tests.factories import funded, make_customer, send, signal
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.lifecycle.facts import FACTS, SCORE, Evaluation
-from app.lifecycle.ledger import HORIZON, Ledger
-from app.lifecycle.rules import evaluation
+from app.lifecycle.core.facts import FACTS, SCORE, Evaluation
+from app.lifecycle.core.ledger import HORIZON, Ledger
+from app.lifecycle.core.rules import evaluation
 from tests.lifecycle.fact_cases import CASES
 from tests.lifecycle.ledgers import DAY, LAW, POLICIES, TODAY, Sent, ago, fact, fold, same, signal_lists, states, stay
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from app.clock import new_id
 from app.events import StageChange, take_published
+from app.lifecycle.core.standing import Standing, Stride, frozen_until, local_day, stepped
 from app.lifecycle.flapping import freeze_begun, publish_freezes
-from app.lifecycle.standing import Standing, Stride, frozen_until, local_day, stepped
 from tests.conftest import NOW
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

@@ -4,9 +4,9 @@ from copy import deepcopy
 
 import pytest
 
+from app.lifecycle.core.policy import BACK, InvalidPolicy, parse_policy
+from app.lifecycle.core.stages import STAGES
 from app.lifecycle.policies import shipped_document
-from app.lifecycle.policy import BACK, InvalidPolicy, parse_policy
-from app.lifecycle.stages import STAGES
 from tests.lifecycle.ledgers import POLICIES
 
 EDGES = {
@@ -223,7 +223,12 @@ POSSIBLE = [
     {"fact": "attrition_score", "op": ">=", "value": 100},
     {"all": [{"fact": "aum", "op": ">=", "value": 10}, {"fact": "aum", "op": "<=", "value": 10}]},
     {"any": [{"fact": "aum", "op": ">=", "value": 10}, {"fact": "aum", "op": "<", "value": 10}]},
-    {"all": [{"fact": "segment", "op": "in", "value": ["mass", "affluent"]}, {"fact": "segment", "op": "!=", "value": "mass"}]},
+    {
+        "all": [
+            {"fact": "segment", "op": "in", "value": ["mass", "affluent"]},
+            {"fact": "segment", "op": "!=", "value": "mass"},
+        ]
+    },
 ]
 
 

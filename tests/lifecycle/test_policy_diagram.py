@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.lifecycle.diagram import edges_of, mermaid
-from app.lifecycle.drawing import drawing
-from app.lifecycle.edges import Rule
-from app.lifecycle.facts import FACTS
-from app.lifecycle.fitting import fit, text_width
-from app.lifecycle.layout import block_height, entries_width, layout
+from app.lifecycle.core.edges import Rule
+from app.lifecycle.core.facts import FACTS
+from app.lifecycle.core.policy import Policy
+from app.lifecycle.core.stages import STAGES
+from app.lifecycle.explaining.wording import Voice
 from app.lifecycle.policies import SHIPPED
-from app.lifecycle.policy import Policy
-from app.lifecycle.stages import STAGES
-from app.lifecycle.wording import Voice
+from app.lifecycle.versions.diagram import edges_of, mermaid
+from app.lifecycle.versions.drawing import drawing
+from app.lifecycle.versions.fitting import fit, text_width
+from app.lifecycle.versions.layout import block_height, entries_width, layout
 from tests.lifecycle.ledgers import POLICIES
 
 EN, ZH = (Voice(language, "USD", ZoneInfo("UTC")) for language in ("en", "zh"))

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.lifecycle.difference_words import field_sentence, item_sentence, target_sentence
-from app.lifecycle.differences import FieldChange, differences
+from app.lifecycle.core.policy import parse_policy
+from app.lifecycle.core.stages import STAGES
+from app.lifecycle.explaining.wording import Voice
 from app.lifecycle.policies import SHIPPED, shipped_document
-from app.lifecycle.policy import parse_policy
-from app.lifecycle.stages import STAGES
-from app.lifecycle.wording import Voice
+from app.lifecycle.versions.difference_words import field_sentence, item_sentence, target_sentence
+from app.lifecycle.versions.differences import FieldChange, differences
 
 EN, ZH = (Voice(language, "USD", ZoneInfo("UTC")) for language in ("en", "zh"))
 WEALTH = shipped_document("wealth")

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.db import Database, async_url
 from app.jobs import Worker
-from app.lifecycle import rollout
+from app.lifecycle.versions import rollout
 from app.operations.running import run_now
 from app.reactions import reactions
 from tests.conftest import NOW

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from app.lifecycle.facts import FACTS
+from app.lifecycle.core.facts import FACTS
 from tests.conftest import make_key
 from tests.lifecycle.policy_drafts import AT_RISK, STRICTER, URL, make_draft, match, place_of, problem, wealth
 

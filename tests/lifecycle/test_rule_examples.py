@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from app.lifecycle.edges import BACK
-from app.lifecycle.rules import Subject, decide
+from app.lifecycle.core.edges import BACK
+from app.lifecycle.core.rules import Subject, decide
 from tests.lifecycle.ledgers import DAY, POLICIES, TODAY
 from tests.lifecycle.rule_examples import BLOCKERS, EXAMPLES, example
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.lifecycle.facts import Evaluation
-from app.lifecycle.ledger import HORIZON, SOON, Ledger
-from app.lifecycle.policy import parse_policy
-from app.lifecycle.rules import Subject, decide, evaluation, holds
+from app.lifecycle.core.facts import Evaluation
+from app.lifecycle.core.ledger import HORIZON, SOON, Ledger
+from app.lifecycle.core.policy import parse_policy
+from app.lifecycle.core.rules import Subject, decide, evaluation, holds
 from tests.lifecycle.ledgers import (
     DAY,
     LAW,

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.lifecycle.answers import next_answer, rule_answer, score_answer
-from app.lifecycle.explain import explain
-from app.lifecycle.rules import DAY, Subject
-from app.lifecycle.sentences import Past, rule_sentence, why_sentence
-from app.lifecycle.wording import Voice
+from app.lifecycle.core.rules import DAY, Subject
+from app.lifecycle.explaining.answers import next_answer, rule_answer, score_answer
+from app.lifecycle.explaining.explain import explain
+from app.lifecycle.explaining.sentences import Past, rule_sentence, why_sentence
+from app.lifecycle.explaining.wording import Voice
 from tests.lifecycle.ledgers import LAW, NOW, POLICIES, TODAY, ago, fold, stay, subjects
 from tests.lifecycle.rule_examples import READY, example
 from tests.lifecycle.test_wording import CHINESE

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from app.customers.service import lock
-from app.lifecycle.ledger import MONEY
+from app.lifecycle.core.ledger import MONEY
 from app.lifecycle.parking import Offered
 from app.lifecycle.service import catch_up, record_signals
 from app.lifecycle.sweeps import evaluate_due

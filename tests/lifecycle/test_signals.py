@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.lifecycle.signals import ACTS, FUTURE, INTERNAL, KNOWN, OTHERS, RETENTION, Effects, effects, judge
+from app.lifecycle.core.signals import ACTS, FUTURE, INTERNAL, KNOWN, OTHERS, RETENTION, Effects, effects, judge
 from tests.lifecycle.ledgers import LAW, NOW
 
 REFUSED = [

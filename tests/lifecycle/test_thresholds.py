@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from app.lifecycle.facts import FACTS
-from app.lifecycle.ledger import Ledger
+from app.lifecycle.core.facts import FACTS
+from app.lifecycle.core.ledger import Ledger
+from app.lifecycle.core.policy import InvalidPolicy, parse_policy
+from app.lifecycle.core.rules import Subject, decide, evaluation, holds, value_now
+from app.lifecycle.core.signals import INTERNAL, KNOWN, judge
+from app.lifecycle.core.stages import Stage
 from app.lifecycle.policies import shipped_document
-from app.lifecycle.policy import InvalidPolicy, parse_policy
-from app.lifecycle.rules import Subject, decide, evaluation, holds, value_now
-from app.lifecycle.signals import INTERNAL, KNOWN, judge
-from app.lifecycle.stages import Stage
 from tests.lifecycle.ledgers import DAY, NOW, POLICIES, TODAY
 from tests.lifecycle.threshold_cases import NUMBERS, THRESHOLDS
 from tests.lifecycle.threshold_customers import (

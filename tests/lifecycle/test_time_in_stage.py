@@ -5,10 +5,10 @@ from datetime import timedelta
 from sqlalchemy import insert, update
 
 from app.customers.models import Customer
-from app.lifecycle.explanation_schemas import LifecycleOverview
+from app.lifecycle.core.stages import STAGES
+from app.lifecycle.explaining.schemas import LifecycleOverview
 from app.lifecycle.models import LifecyclePolicy, LifecycleState
 from app.lifecycle.policies import digest, shipped_document
-from app.lifecycle.stages import STAGES
 from app.lifecycle.time_in_stage import by_stage, overdue_days
 from tests.conftest import NOW
 from tests.factories import funded, make_customer, send, signal

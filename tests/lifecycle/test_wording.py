@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.lifecycle.conditions import LARGEST, OPS
-from app.lifecycle.facts import FACTS
-from app.lifecycle.obstacles import passes
-from app.lifecycle.wording import (
+from app.lifecycle.core.conditions import LARGEST, OPS
+from app.lifecycle.core.facts import FACTS
+from app.lifecycle.explaining.obstacles import passes
+from app.lifecycle.explaining.wording import (
     Voice,
     condition_text,
     day_text,

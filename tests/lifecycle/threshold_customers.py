@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any
 
-from app.lifecycle.facts import SCORE
-from app.lifecycle.ledger import Known, Ledger
-from app.lifecycle.policy import Policy
-from app.lifecycle.rules import Subject, decide, evaluation
+from app.lifecycle.core.facts import SCORE
+from app.lifecycle.core.ledger import Known, Ledger
+from app.lifecycle.core.policy import Policy
+from app.lifecycle.core.rules import Subject, decide, evaluation
 from tests.lifecycle.ledgers import DAY, fold
 from tests.lifecycle.rule_examples import EXAMPLES, Life
 from tests.lifecycle.threshold_cases import NUMBERS, THRESHOLDS

@@ -9,8 +9,8 @@ from datetime import timedelta
 from itertools import combinations
 from typing import Any
 
-from app.lifecycle.facts import FACTS, SCORE
-from app.lifecycle.signals import ACTS
+from app.lifecycle.core.facts import FACTS, SCORE
+from app.lifecycle.core.signals import ACTS
 from tests.lifecycle.ledgers import MIDNIGHT, TODAY, Sent, ago
 from tests.lifecycle.rule_examples import INCOME, LOST, Life
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from app.lifecycle.conditions import Tree
-from app.lifecycle.edges import Rule
-from app.lifecycle.policy import Contribution, Policy
+from app.lifecycle.core.conditions import Tree
+from app.lifecycle.core.edges import Rule
+from app.lifecycle.core.policy import Contribution, Policy
 from tests.lifecycle.threshold_cases import THRESHOLDS, Threshold
 from tests.lifecycle.threshold_moves import step
 

@@ -1,0 +1,1 @@
+"""What decides, and nothing else: facts, rules, policies, what a step makes of a customer, and lives lived again. Pure."""
