@@ -20,6 +20,7 @@ SCOPES: dict[str, str] = {
     "customers:write": "Create, change and delete customers.",
     "signals:write": "Send signals, replay and delete parked ones.",
     "lifecycle:read": "Read stages, transitions, intervals, policies, parked signals.",
+    "simulations:run": "Run simulations over the whole population.",
     "lifecycle:override": "Move customers by hand, pin their stages.",
     "policies:write": "Draft and publish lifecycle policies.",
     "actions:read": "Read actions and messages.",

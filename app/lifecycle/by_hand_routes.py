@@ -13,7 +13,10 @@ from app.auth.deps import needs
 from app.auth.service import Principal
 from app.customers.models import Customer
 from app.customers.reading import refuse_missing
+from app.customers.service import lock
+from app.db import Database
 from app.deps import (
+    DatabaseDep,
     IfMatch,
     NowDep,
     ReadDep,
@@ -42,10 +45,16 @@ Override = Annotated[Principal, needs("lifecycle:override")]
 _CHANGE = ("malformed_json", "not_found", "erased", "stale", "precondition_required")
 
 
+async def _let_time_act(database: Database, customer_id: UUID, now: datetime, zone: ZoneInfo) -> None:
+    """Do what is due, and keep it: a change that comes too late is refused, and finds the new state when repeated."""
+    async with database.transaction() as session:
+        await catch_up(session, await lock(session, [customer_id]), now, zone)
+
+
 async def _take(
     session: AsyncSession, customer_id: UUID, if_match: str | None, now: datetime, zone: ZoneInfo
 ) -> Customer:
-    """Lock the customer, and let the rules do first what is due. 412 too if that moved them: nobody has seen it yet."""
+    """Lock the customer as it was read. 412 too if the rules move it at this very moment: nobody has seen that yet."""
     customer = await session.get(Customer, customer_id, with_for_update={"key_share": True})
     if customer is None or customer.merged_into is not None:
         await refuse_missing(await session.connection(), customer_id)
@@ -89,12 +98,14 @@ async def create_transition(
     customer_id: UUID,
     body: TransitionCreate,
     session: SessionDep,
+    database: DatabaseDep,
     now: NowDep,
     settings: SettingsDep,
     principal: Override,
     if_match: IfMatch = None,
 ) -> Response:
     """`If-Match` is the customer's ETag. The stage is pinned for 30 days against all rules but those for leaving."""
+    await _let_time_act(database, customer_id, now, settings.tz)
     await _take(session, customer_id, if_match, now, settings.tz)
     wish = Move(customer_id, body.to, body.reason)
     change = await move_one(session, wish, principal.actor, now, settings.tz)
@@ -107,6 +118,7 @@ async def set_pin(
     customer_id: UUID,
     body: PinSet,
     session: SessionDep,
+    database: DatabaseDep,
     now: NowDep,
     settings: SettingsDep,
     principal: Override,
@@ -117,6 +129,7 @@ async def set_pin(
         raise invalid("/until", "in_the_past", "Must lie in the future.")
     if body.until > now + LONGEST:
         raise invalid("/until", "too_far", f"Must lie at most {LONGEST.days} days ahead.")
+    await _let_time_act(database, customer_id, now, settings.tz)
     await _take(session, customer_id, if_match, now, settings.tz)
     changes = await set_pins(session, {customer_id: Pin(body.until, body.reason)}, principal.actor, now, settings.tz)
     return await _answer(session, customer_id, changes, now)
@@ -129,12 +142,14 @@ async def lift_pin(
     customer_id: UUID,
     body: PinLift,
     session: SessionDep,
+    database: DatabaseDep,
     now: NowDep,
     settings: SettingsDep,
     principal: Override,
     if_match: IfMatch = None,
 ) -> Response:
     """The rules act again, at once where one holds: `transitions` tells. 409 `conflict` if the stage is not pinned."""
+    await _let_time_act(database, customer_id, now, settings.tz)
     customer = await _take(session, customer_id, if_match, now, settings.tz)
     if customer.pin is None or datetime.fromisoformat(customer.pin["until"]) <= now:
         raise Problem("conflict", "The stage is not pinned.")

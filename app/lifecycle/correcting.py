@@ -1,5 +1,6 @@
 """Takes back the last step of customers whose cause a late or retracted signal has removed."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -33,15 +34,20 @@ async def correct(
     """Compensate the last steps of these customers where they would not have been taken; returns the corrections."""
     ids = [one.row.id for one in doubted]
     formers = await formers_of(session, ids)
-    signals = await signals_of(session, ids)
+    signals = await signals_of(session, ids, retracted=True)
     policies = await policies_of(session)
-    steps = []
-    for one in doubted:
-        former = formers[one.row.id]
-        facts = taken_back(former, signals[one.row.id], policies[former.policy_version], zone)
-        if facts is not None:
-            steps.append(_step(one, former, facts, retracted=one.row.id in retracting))
-    return await save_steps(session, steps, now, zone)
+
+    def judge() -> list[Step]:
+        steps = []
+        for one in doubted:
+            former = formers[one.row.id]
+            facts = taken_back(former, signals[one.row.id], policies[former.policy_version], zone)
+            if facts is not None:
+                steps.append(_step(one, former, facts, retracted=one.row.id in retracting))
+        return steps
+
+    # Whole lives are added up here: in a thread, so that nobody else's request waits for it.
+    return await save_steps(session, await asyncio.to_thread(judge), now, zone)
 
 
 def _step(one: Loaded, former: Former, facts: Mapping[str, object], *, retracted: bool) -> Step:

@@ -13,19 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from app.lifecycle.core.ledger import BALANCE_PAST, Known, Totals, first_day_needed
 from app.lifecycle.core.rules import Subject
-from app.lifecycle.core.standing import (
-    Former,
-    Standing,
-    former_of,
-    frozen_until,
-    local_day,
-    midnight,
-    state_of,
-    subject_of,
-    unbound_at,
-)
-
-__all__ = ["Executor", "Loaded", "formers_of", "load", "local_day", "midnight"]
+from app.lifecycle.core.standing import Former, Standing, former_of, local_day, state_of, subject_of
 
 Executor = AsyncSession | AsyncConnection
 
@@ -79,18 +67,12 @@ FROM customer_fact WHERE customer_id = ANY(:ids) GROUP BY customer_id
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A subject with where it stands, the moment it is judged at, and the row it came from.
-
-    `unbound_at`: when a pin or a freeze ends, the first of them, None if there is none. `frozen_until`: when the freeze
-    that three returns within 60 days bring ends, if there was one.
-    """
+    """A subject with where it stands, the moment it is judged at, and the row it came from."""
 
     subject: Subject
     standing: Standing
     at: datetime
     row: Any
-    unbound_at: datetime | None
-    frozen_until: datetime | None
 
 
 async def formers_of(executor: Executor, customer_ids: Sequence[UUID]) -> dict[UUID, Former]:
@@ -130,8 +112,7 @@ async def load(
         today = local_day(at, zone)
         held = (by_day.get(row.id, ()), accounts.get(row.id, ()), marks.get(row.id, {}))
         known = Known(today, at.timestamp(), states[row.id], _totals(row), *held)
-        free_at, thawed_at = unbound_at(standing, at, zone), frozen_until(standing, today, zone)
-        found.append(Loaded(subject_of(standing, known, at, zone), standing, at, row, free_at, thawed_at))
+        found.append(Loaded(subject_of(standing, known, at, zone), standing, at, row))
     return found
 
 

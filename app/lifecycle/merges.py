@@ -1,23 +1,21 @@
 """What follows when duplicates are merged or parted: signals change hands, facts are added up anew, both are judged."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select, text, update
+from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.customers.merging import pairs_of
-from app.customers.models import Customer
 from app.customers.service import set_profile
 from app.events import CustomersMerged, CustomersUnmerged, MergesAhead
 from app.lifecycle.by_hand import moments
-from app.lifecycle.core.book import Noted
 from app.lifecycle.core.signals import OWN_SOURCE
 from app.lifecycle.models import LifecycleState
 from app.lifecycle.rebuilding import rebuild
-from app.lifecycle.retracting import profile_of
+from app.lifecycle.retracting import changed_profiles
 from app.lifecycle.service import catch_up, evaluate, switch_policy
 
 # Edits of the duplicate's profile stay with it: the survivor's profile is the one that counts.
@@ -98,19 +96,7 @@ async def _judge(
     """Add up the facts of all concerned anew, and evaluate the customers at `now`, or where time has got to for them."""
     at = await moments(session, customer_ids, now)
     signals = await rebuild(session, sorted(concerned), zone)
-    await _follow_signals(session, {i: signals[i] for i in customer_ids}, now)
-    await evaluate(session, customer_ids, now, zone, at=at)
-
-
-async def _follow_signals(session: AsyncSession, signals: Mapping[UUID, Sequence[Noted]], now: datetime) -> None:
-    """Bring the profile fields that follow from signals to what these say now."""
-    rows = await session.execute(
-        select(Customer.id, Customer.kyc_status, Customer.suitability_until).where(Customer.id.in_(signals))
-    )
-    changed = {}
-    for row in rows:
-        said = profile_of(signals[row.id])
-        changed[row.id] = {name: value for name, value in said.items() if getattr(row, name) != value}
-    changed = {customer_id: values for customer_id, values in changed.items() if values}
+    changed = await changed_profiles(session, {i: signals[i] for i in customer_ids})
     if changed:
         await set_profile(session, changed, now)
+    await evaluate(session, customer_ids, now, zone, at=at)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import literal, select, text, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
@@ -11,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.customers.models import EventCounter
 from app.customers.reading import refuse_missing
+from app.lifecycle.core.standing import frozen_until, local_day
 from app.lifecycle.explaining.answers import next_answer, rule_answer, score_answer, why_answer
 from app.lifecycle.explaining.explain import explain
 from app.lifecycle.explaining.wording import Voice
-from app.lifecycle.loading import Loaded, load, local_day
+from app.lifecycle.loading import Loaded, load
 from app.lifecycle.models import Signal, Transition
 from app.lifecycle.policies import policies_of
 from app.lifecycle.schemas import SignalQuery
@@ -49,7 +51,7 @@ async def explain_customer(
     days = local_day(now, voice.zone) - row.entered_day
     target = policy.target_days.get(row.stage)
     late = overdue_days(days, target)
-    held = held_back(one, now)
+    held = held_back(one, now, voice.zone)
     return {
         "stage": row.stage,
         "entered_at": row.stage_entered_at,
@@ -73,15 +75,16 @@ async def explain_customer(
     }
 
 
-def held_back(one: Loaded, now: datetime) -> list[tuple[str, datetime | None]]:
+def held_back(one: Loaded, now: datetime, zone: ZoneInfo) -> list[tuple[str, datetime | None]]:
     """What keeps the rules from acting, even one that holds, with its end: None where no time ends it."""
     row = one.row
     found: list[tuple[str, datetime | None]] = [("hold", None)] if row.held else []
     pinned = datetime.fromisoformat(row.pinned_until) if row.pinned_until is not None else None
     if pinned is not None and pinned > now:
         found.append(("pin", pinned))
-    if one.frozen_until is not None and one.frozen_until > now:
-        found.append(("returns", one.frozen_until))
+    thawed = frozen_until(one.standing, local_day(now, zone), zone)
+    if thawed is not None and thawed > now:
+        found.append(("returns", thawed))
     if row.last_automatic_at is not None and row.last_automatic_at + DAILY > now:
         found.append(("daily_limit", row.last_automatic_at + DAILY))
     return found

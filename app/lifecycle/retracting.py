@@ -1,25 +1,27 @@
 """Takes back signals: what a retracted one added is gone, as if it had never been sent; the record of both stays."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.customers.models import Customer
 from app.lifecycle.core.book import Noted
 from app.lifecycle.core.signals import OWN_SOURCE, RETRACTION, effects
 from app.lifecycle.ingest import Incoming
 from app.lifecycle.rebuilding import rebuild
 
 _TARGETS = text("""
-SELECT w.id, t.type, t.retracted_at, k.source IS NOT NULL AS is_known
+SELECT w.id, t.type, t.retracted_at, k.source IS NOT NULL AS is_known, o.source IS NOT NULL AS is_taken
 FROM unnest(CAST(:places AS int[]), CAST(:customers AS uuid[]), CAST(:sources AS text[]), CAST(:targets AS text[]),
             CAST(:events AS text[])) AS w(id, customer_id, source, target, event)
 LEFT JOIN signals t ON t.customer_id = w.customer_id AND t.source = w.source AND t.source_event_id = w.target
 LEFT JOIN signal_keys k ON k.source = w.source AND k.source_event_id = w.event
+LEFT JOIN signal_keys o ON o.source = w.source AND o.source_event_id = w.target
 """)
 
 
@@ -41,13 +43,17 @@ async def unretractable(session: AsyncSession, signals: Sequence[Incoming]) -> d
     found = {row.id: row for row in rows}
     beside = {(s.customer_id, s.source, s.source_event_id): s.type for s in signals}
     taken: set[tuple[UUID, str, str]] = set()
+    seen: set[tuple[str, str]] = set()
     refused: dict[int, tuple[str, str]] = {}
     for place, signal in enumerate(wanted):
         row = found[place]
         target = (signal.customer_id, signal.source, signal.payload["source_event_id"])
-        reason = _refusal(row.type or beside.get(target), row.retracted_at is not None or target in taken)
-        if row.is_known:  # sent before: a duplicate, and nothing happens twice
+        # Beside it in the batch, unless it is a duplicate there of somebody else's signal.
+        kind = row.type or (None if row.is_taken else beside.get(target))
+        reason = _refusal(kind, row.retracted_at is not None or target in taken)
+        if row.is_known or (signal.source, signal.source_event_id) in seen:  # a duplicate: nothing happens twice
             continue
+        seen.add((signal.source, signal.source_event_id))
         if reason is not None:
             refused[id(signal)] = reason
         else:
@@ -86,7 +92,21 @@ async def retract(
         },
     )
     remaining = await rebuild(session, sorted(set(rows.scalars())), zone)
-    return {customer_id: profile_of(signals) for customer_id, signals in remaining.items()}
+    return await changed_profiles(session, remaining)
+
+
+async def changed_profiles(
+    session: AsyncSession, signals: Mapping[UUID, Sequence[Noted]]
+) -> dict[UUID, dict[str, Any]]:
+    """Of each customer the profile fields that follow from signals, where the profile says something else."""
+    rows = await session.execute(
+        select(Customer.id, Customer.kyc_status, Customer.suitability_until).where(Customer.id.in_(signals))
+    )
+    found = {}
+    for row in rows:
+        said = profile_of(signals[row.id])
+        found[row.id] = {name: value for name, value in said.items() if getattr(row, name) != value}
+    return {customer_id: values for customer_id, values in found.items() if values}
 
 
 def profile_of(signals: Sequence[Noted]) -> dict[str, Any]:

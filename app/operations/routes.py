@@ -7,9 +7,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from app.auth.deps import needs
+from app.auth.keys import allowed
 from app.auth.service import Principal
 from app.db import settle
 from app.deps import IfNoneMatch, NowDep, ReadDep, SessionDep, StrictRoute, etag, json_response, problems, unchanged
+from app.errors import Problem
 from app.operations import service
 from app.operations.reading import page_of_items, page_of_operations, read_operation
 from app.operations.schemas import (
@@ -26,9 +28,9 @@ Reader = Annotated[Principal, needs("operations:read")]
 Writer = Annotated[Principal, needs("operations:write")]
 
 
-def accepted(operation: dict[str, Any]) -> Response:
+def accepted(operation: dict[str, Any], *, at: str = "/v1/operations") -> Response:
     """The answer of a route that began an operation: 202, where to ask for it, and the operation as it is."""
-    return json_response(operation, 202, {"Location": f"/v1/operations/{operation['id']}"})
+    return json_response(operation, 202, {"Location": f"{at}/{operation['id']}"})
 
 
 def _answer(operation: dict[str, Any]) -> Response:
@@ -85,8 +87,15 @@ async def cancel_operation(operation_id: UUID, session: SessionDep, now: NowDep,
     responses=problems("not_found", "invalid_cursor"),
 )
 async def list_operation_items(
-    operation_id: UUID, query: Annotated[OperationItemQuery, Query()], connection: ReadDep, _: Reader
+    operation_id: UUID, query: Annotated[OperationItemQuery, Query()], connection: ReadDep, principal: Reader
 ) -> Response:
-    """One item for each customer or row of the input, in its order; more come while the operation runs."""
+    """One item for each customer or row of the input, in its order; more come while the operation runs.
+
+    Items tell of customers, so the key also needs the scope for what they tell, such as `lifecycle:read`.
+    """
+    kind = (await read_operation(connection, operation_id))["kind"]
+    scope = service.ITEM_SCOPES.get(kind, "all")
+    if not allowed(principal.scopes, scope):
+        raise Problem("forbidden", f"This needs the scope {scope}.")
     items, cursor = await page_of_items(connection, operation_id, query)
     return json_response({"items": items, "next_cursor": cursor})

@@ -32,11 +32,14 @@ AT_ONCE = 4
 
 _RENEWED_EVERY = 5.0  # seconds
 _ADD_ITEMS = text(
-    """INSERT INTO operation_items (operation_id, ordinal, customer_id, outcome, code, data)
-    SELECT :operation, item.ordinal, customers.id, item.outcome, item.code, CAST(item.data AS jsonb)
+    # Locked, so that nobody is erased meanwhile; of whom was erased before, nothing is noted but that there was one.
+    """WITH there AS (SELECT id FROM customers WHERE id = ANY(CAST(:customers AS uuid[])) ORDER BY id FOR KEY SHARE)
+    INSERT INTO operation_items (operation_id, ordinal, customer_id, outcome, code, data)
+    SELECT :operation, item.ordinal, there.id, item.outcome, item.code,
+           CASE WHEN item.customer_id IS NOT NULL AND there.id IS NULL THEN '{}' ELSE CAST(item.data AS jsonb) END
     FROM unnest(CAST(:ordinals AS bigint[]), CAST(:customers AS uuid[]), CAST(:outcomes AS text[]),
                 CAST(:codes AS text[]), CAST(:data AS text[])) AS item(ordinal, customer_id, outcome, code, data)
-         LEFT JOIN customers ON customers.id = item.customer_id
+         LEFT JOIN there ON there.id = item.customer_id
     ON CONFLICT DO NOTHING"""
 )
 _BUG = {"code": "internal", "detail": "Something failed on our side; quote the id of the operation.", "errors": []}

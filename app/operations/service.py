@@ -18,6 +18,8 @@ from app.operations.models import Operation
 
 JOB = "operation"
 OPEN = ("queued", "running")
+ITEM_SCOPES = {"simulation": "lifecycle:read", "batch_transitions": "lifecycle:read"}
+"""What a key must hold, beside `operations:read`, to read the items of a kind; of others only keys that may do all."""
 TABLE = cast("Table", Operation.__table__)
 
 

@@ -107,13 +107,17 @@ def difference(pair: Pair, period: Period) -> dict[str, Any]:
 def returns(path: Path, period: Period) -> int:
     """Steps of the period back to the stage just left, within 60 days: what makes customers flap."""
     found = 0
-    before: str | None = None
-    entered = path.began_at
+    # The stage before each stay, and when that began; a correction takes the last one away.
+    stays: list[tuple[str | None, datetime]] = [(None, path.began_at)]
     for step in path.steps:
+        before, entered = stays[-1]
+        if step.kind == "correction":
+            stays = stays[:-1] or [(None, path.began_at)]
+            continue
         stay = local_day(step.evaluated_at, period.zone) - local_day(entered, period.zone)
-        if step.kind != "correction" and step.to_stage == before and stay < RETURNED_WITHIN:
+        if step.to_stage == before and stay < RETURNED_WITHIN:
             found += period.begin <= step.evaluated_at <= period.end
-        before, entered = step.from_stage, step.effective_at
+        stays.append((step.from_stage, step.effective_at))
     return found
 
 

@@ -53,24 +53,27 @@ def _within(due: PlannedAction, stay: Sequence[Window]) -> datetime | None:
 
 def _stays(path: Path) -> tuple[list[StageChange], dict[UUID, list[Window]]]:
     """Every beginning of a stay, and by scope when the customer was in it."""
-    scopes = [uuid4()]
+    scopes = [uuid4()]  # of the stays that count: a correction takes the last one away
     leaving = [*(step.effective_at for step in path.steps), None]
-    changes = [_change(path.customer_id, None, path, scopes)]
+    changes = [_change(path, None, scopes[0], None)]
     windows: dict[UUID, list[Window]] = {scopes[0]: [(path.began_at, leaving[0])]}
     for n, step in enumerate(path.steps, 1):
-        scopes.append(scopes[-2] if step.resumes and len(scopes) > 1 else uuid4())
-        changes.append(_change(path.customer_id, step, path, scopes))
+        left = scopes[-1]
+        if step.kind == "correction":
+            scopes = scopes[:-1] or scopes
+        else:
+            scopes.append(scopes[-2] if step.resumes and len(scopes) > 1 else uuid4())
+        changes.append(_change(path, step, scopes[-1], left))
         windows.setdefault(scopes[-1], []).append((step.effective_at, leaving[n]))
     return changes, windows
 
 
-def _change(customer_id: UUID, step: Taken | None, path: Path, scopes: list[UUID]) -> StageChange:
-    left = scopes[-2] if len(scopes) > 1 else None
+def _change(path: Path, step: Taken | None, scope: UUID, left: UUID | None) -> StageChange:
     return StageChange(
-        customer_id=customer_id,
+        customer_id=path.customer_id,
         transition_id=None,
-        interval_id=uuid4() if step is not None and step.resumes else scopes[-1],
-        sequence=len(scopes) - 1,
+        interval_id=uuid4() if step is not None and step.resumes else scope,
+        sequence=0,
         from_stage=None if step is None else step.from_stage,
         to_stage=path.began_in if step is None else step.to_stage,
         kind="created" if step is None else step.kind,
@@ -81,7 +84,7 @@ def _change(customer_id: UUID, step: Taken | None, path: Path, scopes: list[UUID
         facts={},
         effective_at=path.began_at if step is None else step.effective_at,
         evaluated_at=path.began_at if step is None else step.evaluated_at,
-        scope_id=scopes[-1],
+        scope_id=scope,
         left_interval_id=left,
         left_scope_id=left,
     )

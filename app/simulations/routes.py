@@ -24,6 +24,7 @@ from app.simulations.schemas import (
 router = APIRouter(prefix="/v1/lifecycle/simulations", tags=["Simulations"], route_class=StrictRoute)
 
 Reader = Annotated[Principal, needs("lifecycle:read")]
+Runner = Annotated[Principal, needs("simulations:run")]
 
 _ASKED = ("policy_version", "policy_name", "from", "to", "knowledge", "filter")
 _RUN = ("id", "status", "progress", "result", "error", "actor", "created_at", "started_at", "finished_at")
@@ -36,15 +37,15 @@ _RUN = ("id", "status", "progress", "result", "error", "actor", "created_at", "s
     summary="Simulate a policy",
     responses=problems("malformed_json"),
 )
-async def create_simulation(body: SimulationCreate, session: SessionDep, now: NowDep, principal: Reader) -> Response:
+async def create_simulation(body: SimulationCreate, session: SessionDep, now: NowDep, principal: Runner) -> Response:
     """Replay history under other rules, or under those that applied. Nothing live is written.
 
     The rules that are tried apply from `from` on; before that, those that did. What people did by hand is done again.
-    The answer is an operation: ask for the simulation until it has succeeded.
+    The answer is an operation, and `Location` the simulation: ask for that until it has succeeded.
     """
     params, state = await checked(session, body, now)
     operation_id = await begin(session, KIND, params, principal.actor, now, state=state)
-    return accepted(await read_operation(session, operation_id))
+    return accepted(await read_operation(session, operation_id), at="/v1/lifecycle/simulations")
 
 
 @router.get(

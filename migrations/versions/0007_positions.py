@@ -25,6 +25,16 @@ SELECT moment, is_transition, row_number() OVER (ORDER BY moment, is_transition)
 ) AS moments
 """
 
+# Which moment was judged was not kept. Where signals came with the decision it is theirs, else time alone decided, and
+# the cause is that moment.
+NUMBER_TRANSITIONS = """
+UPDATE transitions t SET position = n.position, evaluated_at = CASE
+    WHEN t.kind <> 'automatic' OR EXISTS (
+        SELECT FROM signals s WHERE s.customer_id = t.customer_id AND s.received_at = t.decided_at
+    ) THEN t.decided_at ELSE t.effective_at END
+FROM numbered n WHERE n.moment = t.decided_at AND n.is_transition
+"""
+
 
 def _add_positions() -> None:
     op.execute("CREATE SEQUENCE lifecycle_positions")
@@ -38,10 +48,7 @@ def _add_positions() -> None:
     op.execute(
         "UPDATE signals SET position = n.position FROM numbered n WHERE n.moment = received_at AND NOT n.is_transition"
     )
-    op.execute(
-        "UPDATE transitions SET position = n.position, evaluated_at = decided_at FROM numbered n"
-        " WHERE n.moment = decided_at AND n.is_transition"
-    )
+    op.execute(NUMBER_TRANSITIONS)
     op.execute("SELECT setval('lifecycle_positions', greatest(1, (SELECT max(position) FROM numbered)))")
     for table in ("signals", "transitions"):
         op.alter_column(table, "position", nullable=False, server_default=_NEXT)

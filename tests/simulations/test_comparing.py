@@ -8,7 +8,7 @@ from app.playbooks.definition import parse
 from app.playbooks.plan import CustomerFacts
 from app.playbooks.service import shipped_document
 from app.simulations.comparing import Pair, Path, Period, Taken, Tally, difference, differs, returns
-from app.simulations.load import due_days
+from app.simulations.load import _stays, due_days
 from tests.conftest import NOW
 
 ANN = UUID(int=1)
@@ -56,6 +56,20 @@ def test_a_return_is_a_step_back_within_60_days_and_a_correction_is_none():
     assert returns(path(DECLINE, BACK), PERIOD) == 1
     assert returns(path(DECLINE, step(70, "decline", "growth", "false_alarm")), PERIOD) == 0
     assert returns(path(DECLINE, step(11, "decline", "growth", kind="correction")), PERIOD) == 0
+
+
+def test_a_step_that_is_taken_again_after_its_correction_is_no_return():
+    undone = step(11, "decline", "growth", kind="correction", resumes=True)
+    assert returns(path(DECLINE, undone, step(12, "growth", "decline", "at_risk")), PERIOD) == 0
+
+
+def test_two_corrections_lead_back_into_the_first_stay():
+    grown = step(10, "growth", "mature", "matured")
+    back = step(21, "decline", "mature", kind="correction", resumes=True)
+    further = step(22, "mature", "growth", kind="correction", resumes=True)
+    changes, windows = _stays(path(grown, step(20, "mature", "decline", "at_risk"), back, further))
+    assert changes[-1].scope_id == changes[0].scope_id
+    assert len(windows[changes[0].scope_id]) == 2
 
 
 def test_a_tally_of_chunks_is_the_tally_of_all():

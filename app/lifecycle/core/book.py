@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from app.lifecycle.core.ledger import BALANCE_PAST, Known, Totals, first_day_needed
-from app.lifecycle.core.signals import OWN_SOURCE, Effects, effects
+from app.lifecycle.core.signals import OWN_SOURCE, RETRACTION, Effects, effects
 from app.lifecycle.core.standing import Standing, local_day, state_of
 
 Writer = tuple[datetime, str, str]
@@ -139,6 +139,12 @@ def _account(days: Mapping[int, tuple[int, Writer]], today: int) -> tuple[int | 
     before = [day for day in days if day <= today - BALANCE_PAST]
     recent = [day for day in days if day > today - BALANCE_PAST]
     return (days[max(before)][0] if before else None, recent, [days[day][0] for day in recent])
+
+
+def counted(signals: Sequence[Noted]) -> list[Noted]:
+    """The signals that none of them takes back."""
+    gone = {(s.source, s.payload["source_event_id"]) for s in signals if s.type == RETRACTION}
+    return [s for s in signals if (s.source, s.source_event_id) not in gone] if gone else list(signals)
 
 
 def book_of(signals: Sequence[Noted], zone: ZoneInfo) -> Book:

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from app.lifecycle.core.book import Book, Noted, book_of
+from app.lifecycle.core.book import Book, Noted, book_of, counted
 from app.lifecycle.core.corrections import taken_back
 from app.lifecycle.core.edges import BACK
 from app.lifecycle.core.ledger import Known
@@ -73,7 +73,7 @@ class Move:
 
 @dataclass(slots=True)
 class Course:
-    """A life under way. `signals` are those that count; `next_at` when time alone may change something."""
+    """A life under way. `signals` are all, also those taken back; `next_at` when time alone may change something."""
 
     life: Life
     book: Book
@@ -173,15 +173,14 @@ def _known(course: Course, at: datetime, effective: datetime, zone: ZoneInfo) ->
 def _arrive(course: Course, given: Input, policies: Mapping[int, Policy], zone: ZoneInfo) -> datetime:
     """Signals come in, and may take back the last step; returns when the cause of what follows occurred."""
     course.signals += given.signals
-    targets = {(s.source, s.payload["source_event_id"]) for s in given.signals if s.type == RETRACTION}
-    if targets:
-        course.signals = [s for s in course.signals if (s.source, s.source_event_id) not in targets]
-        course.book = book_of(course.signals, zone)
+    retracts = any(s.type == RETRACTION for s in given.signals)
+    if retracts:
+        course.book = book_of(counted(course.signals), zone)
     else:
         course.book.add(given.signals)
     effective = min(min(s.occurred_at, s.received_at) for s in given.signals)
     former = course.standing.former
-    if former is not None and (targets or effective <= former.evaluated_at):
+    if former is not None and (retracts or effective <= former.evaluated_at):
         _correct(course, former, given.at, policies, zone)
     return effective
 
@@ -210,11 +209,9 @@ def _move_by_hand(course: Course, given: Input, zone: ZoneInfo) -> None:
 
 def _regroup(course: Course, given: Input, zone: ZoneInfo) -> None:
     """Duplicates are merged or parted: signals come and go, without a word about the past."""
-    found = [s for s in course.signals if given.kind != "split" or s.origin != given.origin]
-    found += given.signals
-    targets = {(s.source, s.payload["source_event_id"]) for s in found if s.type == RETRACTION}
-    course.signals = [s for s in found if (s.source, s.source_event_id) not in targets]
-    course.book = book_of(course.signals, zone)
+    course.signals = [s for s in course.signals if given.kind != "split" or s.origin != given.origin]
+    course.signals += given.signals
+    course.book = book_of(counted(course.signals), zone)
 
 
 def _judge(judged: Sequence[_Judged], policies: Mapping[int, Policy], zone: ZoneInfo) -> None:

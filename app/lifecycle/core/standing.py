@@ -179,11 +179,15 @@ def stepped(standing: Standing, stride: Stride, zone: ZoneInfo) -> Standing:
 
 
 def _corrected(standing: Standing, stride: Stride) -> Standing:
-    """The former standing again, from now on: the stay goes on as if it had not been left."""
+    """The former standing again, from now on: the stay goes on as if it had not been left.
+
+    Confirm windows begin anew: that of the rule was broken, as is known by now.
+    """
     assert standing.former is not None
     return replace(
         standing.former.standing,
         changed_at=max(stride.effective_at, standing.changed_at),
+        confirming={},
         policy_version=standing.policy_version,
         pinned_until=standing.pinned_until,
     )

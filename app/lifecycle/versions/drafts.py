@@ -21,7 +21,7 @@ IN_BODY = "/document"
 """Where the document stands in the body of a request."""
 
 # One writer of versions at a time: numbers are dense, and no version is published below another one.
-_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtext('lifecycle_policies'))")
+ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtext('lifecycle_policies'))")
 
 
 async def create_draft(
@@ -38,7 +38,7 @@ async def create_draft(
 
     422 with every problem of the document, or if `based_on` does not exist.
     """
-    await session.execute(_ONE_AT_A_TIME)
+    await session.execute(ONE_AT_A_TIME)
     base = None if based_on is None else await session.get(LifecyclePolicy, based_on)
     if based_on is not None and base is None:
         raise invalid("/based_on", "unknown_version", "There is no such version.")
@@ -109,7 +109,7 @@ async def replace_draft(
 
 async def begin_publishing(session: AsyncSession, version: int) -> LifecyclePolicy:
     """The draft to publish, locked against every other publication; 409 if it cannot be published any more."""
-    await session.execute(_ONE_AT_A_TIME)
+    await session.execute(ONE_AT_A_TIME)
     draft = await open_draft(session, version)
     present = await in_force(session)
     if present is not None and present > version:
@@ -122,7 +122,7 @@ async def begin_publishing(session: AsyncSession, version: int) -> LifecyclePoli
 
 async def refuse_rollout(session: AsyncSession, version: int) -> None:
     """Nothing if the version is in force and no rollout of it is under way; 404, or 409 that says what stands against it."""
-    await session.execute(_ONE_AT_A_TIME)
+    await session.execute(ONE_AT_A_TIME)
     policy = await session.get(LifecyclePolicy, version)
     if policy is None:
         raise not_found("policy version")

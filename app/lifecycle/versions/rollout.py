@@ -95,8 +95,9 @@ def _pace(work: Work, now: datetime) -> tuple[int, datetime]:
     over = timedelta(seconds=work.params["rollout_over_seconds"])
     began = datetime.fromisoformat(work.state["began_at"])
     total = work.total or 0
-    if now - began >= over or work.done >= total:
+    if not over or now - began >= over or work.done >= total:
         return CHUNK, now
+    now = max(now, began)  # the clock of whoever published may be ahead of this one
     allowed = total * (now - began) // over
     if allowed > work.done:
         return allowed - work.done, now
@@ -113,7 +114,8 @@ async def _reach(work: Work, version: int, most: int, now: datetime) -> int:
     mode = work.params["playbook_mode"]
     found = select(Customer.id).join_from(Customer, LifecycleState).where(_waiting(version))
     if after is not None:
-        found = found.where(Customer.id > UUID(after))
+        # Of both tables, or the join would read all states before it each time.
+        found = found.where(Customer.id > UUID(after), LifecycleState.customer_id > UUID(after))
     async with worker.database.transaction() as session:
         ids = list((await session.scalars(found.order_by(Customer.id).limit(most))).all())
         mine = await _claim(session, ids, version)
@@ -167,6 +169,7 @@ async def find_stragglers(worker: Worker) -> bool:
         return False
     _last_look[id(worker.database)] = now
     async with worker.database.transaction() as session:
+        await session.execute(drafts.ONE_AT_A_TIME)
         version = await drafts.in_force(session)
         if version is None or await drafts.last_rollout(session, version) != "succeeded":
             return False
