@@ -27,10 +27,14 @@ def main() -> None:
 @contextmanager
 def _told() -> Iterator[None]:
     """Say what is wrong with what was given, by the name of the field, instead of showing where it was noticed."""
+    from sqlalchemy.exc import DBAPIError
+
     from app.errors import Problem
 
     try:
         yield
+    except DBAPIError as error:
+        raise click.ClickException(f"The database cannot be used: {error.orig}") from error
     except Problem as problem:
         lines = [f"{error.pointer}: {error.detail}" for error in problem.errors] or [str(problem)]
         raise click.ClickException("\n".join(lines)) from problem
@@ -170,7 +174,9 @@ def demo(berka: Path, data: Path | None) -> None:
 @main.command()
 @click.option("--policy", "draft", type=click.File("rb"), help="JSON document of the policy to try.")
 @click.option("--policy-version", type=click.IntRange(1), help="A stored version to try instead.")
-@click.option("--from", "begin", help="Begin of the period, such as 2026-01-31T00:00:00Z.  [default: the first day]")
+@click.option(
+    "--from", "begin", help="Begin of the period, such as 2026-01-31 or 2026-01-31T09:00:00Z.  [default: the first day]"
+)
 @click.option("--to", "end", help="End of the period.  [default: now]")
 @click.option(
     "--knowledge", type=click.Choice(["as_received", "as_occurred"]), default="as_received", show_default=True
@@ -178,7 +184,14 @@ def demo(berka: Path, data: Path | None) -> None:
 @click.option("--stage", multiple=True, help="Only customers who are in this stage today; repeat for several.")
 @click.option("--segment", multiple=True, help="Only customers of this segment; repeat for several.")
 @click.option("--one-in", type=click.IntRange(1, 10_000), default=1, show_default=True, help="A sample.")
-@click.option("--list", "listed", default=10, show_default=True, help="Customers who differ to print one by one.")
+@click.option(
+    "--list",
+    "listed",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    help="Customers who differ to print one by one.",
+)
 @click.option("--database", help="Another database of that server, such as stagefolio_berka.")
 @_DATA
 def simulate(
@@ -199,7 +212,7 @@ def simulate(
             await command.simulate(there, found, wanted, utc_now(), Console(), listed=listed)
 
     with _told():
-        wanted = command.asked_for(draft.read() if draft else None, policy_version, asked)
+        wanted = command.asked_for(draft.read() if draft else None, policy_version, asked, Settings().tz)
         with running(Settings(), data, database) as found:
             asyncio.run(run(found))
 

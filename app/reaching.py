@@ -105,6 +105,9 @@ def running(settings: Settings, data: Path | None, name: str | None = None) -> I
         with contextlib.suppress(EmbeddedPostgresError):
             url = url or running_url(data_dir(settings, data))
         if url is None:
+            folder = data_dir(settings, data)
+            if not (folder / "secret.key").exists():
+                raise click.ClickException(f"There is no service in {folder}. Say where its database is: --data DIR.")
             settings, *_ = stack.enter_context(embedded(settings, data))
             url = settings.database_url
         if name is not None:

@@ -44,7 +44,7 @@ async def explain_customer(
     [one] = await load(connection, [customer_id], now, voice.zone)
     counter = await connection.execute(select(EventCounter.sequence).where(EventCounter.customer_id == customer_id))
     step = (await connection.execute(_LAST_STEP, {"customer_id": customer_id})).first()
-    stays = await stays_of(connection, customer_id, now)
+    stays = await stays_of(connection, customer_id, now, voice.zone)
     row = one.row
     policy = policies[row.policy_version]
     found = explain(one.subject, policy)
@@ -95,7 +95,8 @@ async def list_transitions(
 ) -> tuple[list[dict[str, Any]], str | None]:
     """A page of a customer's transitions, newest first."""
     await refuse_missing(connection, customer_id)
-    found = select(Transition.__table__).where(Transition.customer_id == customer_id)
+    columns = (c for c in Transition.__table__.c if c.name != "position")
+    found = select(*columns).where(Transition.customer_id == customer_id)
     fingerprint = query.fingerprint(f"transitions {customer_id}")
     if query.cursor is not None:
         [before] = decode_cursor(fingerprint, query.cursor, (int,))
@@ -108,10 +109,12 @@ async def list_transitions(
     return items, encode_cursor(fingerprint, items[-1]["sequence"]) if more else None
 
 
-async def list_intervals(connection: AsyncConnection, customer_id: UUID, now: datetime) -> list[dict[str, Any]]:
-    """Every stay of a customer, oldest first, with its length in whole days."""
+async def list_intervals(
+    connection: AsyncConnection, customer_id: UUID, now: datetime, zone: ZoneInfo
+) -> list[dict[str, Any]]:
+    """Every stay of a customer, oldest first, with its length in local days."""
     await refuse_missing(connection, customer_id)
-    return await stays_of(connection, customer_id, now)
+    return await stays_of(connection, customer_id, now, zone)
 
 
 async def list_signals(
@@ -120,7 +123,9 @@ async def list_signals(
     """A page of a customer's signals, latest occurrence first."""
     await refuse_missing(connection, customer_id)
     table = Signal.__table__
-    found = select(*(c for c in table.c if c.name != "customer_id")).where(table.c.customer_id == customer_id)
+    found = select(*(c for c in table.c if c.name not in ("customer_id", "origin_id", "position"))).where(
+        table.c.customer_id == customer_id
+    )
     if query.type is not None:
         found = found.where(table.c.type == query.type)
     fingerprint = query.fingerprint(f"signals {customer_id}")

@@ -114,9 +114,11 @@ async def list_customer_transitions(
     summary="List a customer's stays in stages",
     responses=problems("not_found", "erased"),
 )
-async def list_customer_intervals(customer_id: UUID, connection: ReadDep, now: NowDep, _: Reader) -> Response:
+async def list_customer_intervals(
+    customer_id: UUID, connection: ReadDep, now: NowDep, settings: SettingsDep, _: Reader
+) -> Response:
     """Oldest first, without gaps."""
-    return json_response({"items": await reading.list_intervals(connection, customer_id, now)})
+    return json_response({"items": await reading.list_intervals(connection, customer_id, now, settings.tz)})
 
 
 @router.get(

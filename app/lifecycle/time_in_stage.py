@@ -11,17 +11,46 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.lifecycle.core.stages import STAGES
 from app.lifecycle.core.standing import local_day
-from app.lifecycle.models import StageInterval
+from app.lifecycle.models import StageInterval, Transition
 from app.lifecycle.policies import current_policy
 
 
-async def stays_of(connection: AsyncConnection, customer_id: UUID, now: datetime) -> list[dict[str, Any]]:
-    """Every stay of a customer, oldest first, with its length in whole days."""
+async def stays_of(
+    connection: AsyncConnection, customer_id: UUID, now: datetime, zone: ZoneInfo
+) -> list[dict[str, Any]]:
+    """Every stay of a customer, oldest first, with its length in local days, and whether a correction took it back."""
     table = StageInterval.__table__
-    rows = await connection.execute(
-        select(table).where(table.c.customer_id == customer_id).order_by(table.c.entered_at, table.c.id)
+    taken_back = select(Transition.id).where(
+        Transition.customer_id == table.c.customer_id,
+        Transition.kind == "correction",
+        Transition.effective_at == table.c.exited_at,
+        Transition.from_stage == table.c.stage,
     )
-    return [{**row, "days": ((row["exited_at"] or now) - row["entered_at"]).days} for row in rows.mappings()]
+    rows = await connection.execute(
+        select(table, taken_back.exists().label("corrected"))
+        .where(table.c.customer_id == customer_id)
+        .order_by(table.c.entered_at, table.c.id)
+    )
+    return [{**row, "days": _days(row["entered_at"], row["exited_at"] or now, zone)} for row in rows.mappings()]
+
+
+def _days(begin: datetime, end: datetime, zone: ZoneInfo) -> int:
+    return local_day(end, zone) - local_day(begin, zone)
+
+
+def as_counted(stays: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The stays as if those that were taken back had never been: what they interrupted goes on through them."""
+    found: list[dict[str, Any]] = []
+    through: int | None = None  # days of stays that were taken back since the last one that counts
+    for stay in stays:
+        if stay["corrected"] and found:
+            through = (through or 0) + stay["days"]
+        elif through is not None:
+            found[-1] |= {"exited_at": stay["exited_at"], "days": found[-1]["days"] + through + stay["days"]}
+            through = None
+        else:
+            found.append(dict(stay))
+    return found
 
 
 def overdue_days(days: int, target: int | None) -> int:
@@ -33,7 +62,8 @@ def by_stage(
     stays: Sequence[Mapping[str, Any]], stage: str, late: int, targets: Mapping[str, int]
 ) -> list[dict[str, Any]]:
     """A line for each of the five stages, from a customer's stays. `late`: days that the present one is overdue."""
-    return [_line(name, [s for s in stays if s["stage"] == name], stage, late, targets) for name in STAGES]
+    counted = as_counted(stays)
+    return [_line(name, [s for s in counted if s["stage"] == name], stage, late, targets) for name in STAGES]
 
 
 def _line(

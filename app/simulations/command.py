@@ -1,7 +1,11 @@
 """A simulation on the command line: a progress bar, then tables."""
 
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -19,18 +23,24 @@ from app.simulations.running import chunks, population
 from app.simulations.schemas import SimulationCreate
 
 _BUSIEST = 10
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-def asked_for(draft: bytes | None, version: int | None, options: Mapping[str, Any]) -> SimulationCreate:
-    """What a command line asks for, as a request would; a `Problem` that names the field where it cannot be read."""
-    chosen = {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
+def asked_for(draft: bytes | None, version: int | None, options: Mapping[str, Any], zone: ZoneInfo) -> SimulationCreate:
+    """What a command line asks for, as a request would; a `Problem` that names the field where it cannot be read.
+
+    A day without a time means the midnight with which it begins in the institution's zone.
+    """
+    chosen: dict[str, Any] = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in options.items()
+    }
     policy: dict[str, Any] = {"version": version} if version is not None else {}
     if draft is not None:
         policy["document"] = parse_json(draft)
     request = {
         "policy": policy or None,
-        "from": chosen.pop("begin"),
-        "to": chosen.pop("end"),
+        "from": _moment(chosen.pop("begin"), zone),
+        "to": _moment(chosen.pop("end"), zone),
         "knowledge": chosen.pop("knowledge"),
         "filter": chosen,
     }
@@ -42,6 +52,14 @@ def asked_for(draft: bytes | None, version: int | None, options: Mapping[str, An
             for e in error.errors()
         ]
         raise Problem("invalid", errors=problems) from error
+
+
+def _moment(given: str | None, zone: ZoneInfo) -> str | None:
+    if given is None or not _DAY.fullmatch(given):
+        return given
+    with suppress(ValueError):
+        return datetime.fromisoformat(given).replace(tzinfo=zone).isoformat()
+    return given
 
 
 async def simulate(
@@ -81,7 +99,7 @@ def _show(console: Console, result: Mapping[str, Any], apart: Sequence[tuple[Any
     )
     left_out = result["left_out"]
     console.print(
-        f"{result['customers']:,} customers, {result['differing']:,} of them differ;"
+        f"Customers: {result['customers']:,}, of whom {result['differing']:,} differ;"
         f" left out: {left_out['erased']:,} erased, {left_out['merged']:,} merged"
     )
     console.print(_matrix(result["matrix"]))

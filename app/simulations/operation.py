@@ -20,6 +20,8 @@ async def simulate(work: Work) -> dict[str, Any]:
     wanted = wanted_of(work.params, work.state["document"], worker.settings.tz)
     counts = await population(worker.database, wanted)
     tally = Tally(**work.state.get("tally", {}))
+    async with worker.database.transaction() as session:
+        await work.save(session, total=counts["customers"])
     listed: int = work.state.get("listed", 0)
     after = work.state.get("after")
     async for last, chunk in chunks(worker.database, wanted, worker.clock(), after and UUID(after)):

@@ -64,7 +64,7 @@ async def test_a_trial_is_explained_in_english(client):
     answer = await lifecycle(client, await on_trial(client), "en-GB")
     assert answer["why"]["text"] == (
         "Moved from prospect to trial on 2 March 2026 by the rule trial_started: trial or account begun: yes; contact"
-        " verified: yes; identity check passed (must not be rejected); on hold: no; had a trial before: no."
+        " verified: yes; identity check: passed (must not be rejected); on hold: no; had a trial before: no."
     )
     funding = condition_of(answer, "converted", "funded_here")
     assert funding["text"] == "Paid in for this trial: 780 USD, needs at least 1,000 USD (220 USD more)"
@@ -83,7 +83,7 @@ async def test_a_trial_is_explained_in_chinese(client):
     answer = await lifecycle(client, await on_trial(client), "fr;q=0.9, zh-CN;q=0.8, en;q=0.1")
     assert answer["why"]["text"] == (
         "于2026年3月2日从潜在客户转入试用期，规则 trial_started：开始试用或开户：是；联系方式已验证：是；"
-        "身份核验 已通过（不得为已拒绝）；被冻结：否；曾经试用：否。"
+        "身份核验：已通过（不得为已拒绝）；处于管控：否；曾经试用：否。"
     )
     funding = condition_of(answer, "converted", "funded_here")
     assert funding["text"] == "本次试用入金：780 USD，需至少 1,000 USD（还差 220 USD）"
@@ -120,7 +120,7 @@ async def test_a_step_of_a_rule_names_the_facts_it_read_with_what_it_asked(clien
         "fact": "first_funding",
         "label": "Paid in on the first day of funding",
         "value": 25000,
-        "text": "Paid in on the first day of funding 25,000 USD (needs at least 10,000 USD)",
+        "text": "Paid in on the first day of funding: 25,000 USD (needs at least 10,000 USD)",
     }
     assert why["text"].startswith(
         "Moved from prospect to growth on 2 March 2026 by the rule fast_track: paid in on the"
@@ -138,7 +138,7 @@ async def test_a_beginning_and_a_move_by_hand_are_explained(client):
     moved = "Moved from prospect to trial on 2 March 2026 by hand, by key:test: asked for it at the branch"
     assert (answer["why"]["text"], answer["why"]["actor"]) == (moved, "key:test")
     [pin] = [item for item in answer["next"] if item["kind"] == "pin"]
-    assert pin["text"] == "A stage chosen by hand ends on 1 April 2026, 10:00."
+    assert pin["text"] == "The pin of the stage ends on 1 April 2026, 10:00; the rules act again."
     assert pin["at"] == answer["held_back"][0]["until"] == "2026-04-01T10:00:00Z"
     chinese = (await lifecycle(client, customer, "zh"))["why"]["text"]
     assert chinese == "于2026年3月2日从潜在客户转入试用期，由 key:test 人工操作：asked for it at the branch"

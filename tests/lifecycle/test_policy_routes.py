@@ -124,7 +124,10 @@ async def test_a_check_stores_nothing_and_warns_of_what_looks_like_a_slip(client
     }
     assert "did you mean dormant_growth?" in next(w["detail"] for w in found["warnings"] if w["code"] == "never_so")
     empty = (await client.post(f"{URL}/validate", json={"document": {**wealth(), "rules": []}})).json()
-    assert {w["code"] for w in empty["warnings"]} == {"no_way_in", "no_way_out", "score_unused"}
+    assert [(p["pointer"], p["code"]) for p in empty["problems"]] == [("/document/rules", "missing")]
+    one_way = {**wealth(), "rules": [wealth()["rules"][0]]}
+    alone = (await client.post(f"{URL}/validate", json={"document": one_way})).json()
+    assert {w["code"] for w in alone["warnings"]} == {"no_way_in", "no_way_out", "score_unused"}
     assert len((await client.get(URL)).json()["items"]) == 1
 
 

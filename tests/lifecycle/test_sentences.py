@@ -50,9 +50,9 @@ def at_risk():
             [("hold", None), ("pin", LATER)],
             (
                 "Would lead to decline, holds since 27 February 2026, confirmed on 6 March 2026;"
-                " held back by a hold and a stage chosen by hand until 1 April 2026, 10:00."
+                " held back by a hold and the pin of the stage until 1 April 2026, 10:00."
             ),
-            "将转入衰退期，自2026年2月27日起满足，2026年3月6日确认；但受限于客户被冻结、人工指定的阶段（至2026年4月1日 10:00）。",
+            "将转入衰退期，自2026年2月27日起满足，2026年3月6日确认；但受限于客户处于管控状态、阶段固定（至2026年4月1日 10:00）。",
         ),
         (
             Subject(example("wealth", "lost_in_trial")),
@@ -121,9 +121,9 @@ READ = {
 def test_a_step_names_what_made_its_rule_hold_and_nothing_else():
     text = why_sentence(replace(PAST, facts=READ), WEALTH.rule("converted"), EN)
     assert text == (
-        "Moved from trial to growth on 2 March 2026 by the rule converted: paid in for this trial 1,500 USD (needs at"
-        " least 1,000 USD); portfolio accepted: yes; has a recurring deposit: yes; logins, 14 days 4 (needs at least 3);"
-        " identity check passed; risk profile valid; worst open complaint none (must not be severe)."
+        "Moved from trial to growth on 2 March 2026 by the rule converted: paid in for this trial: 1,500 USD (needs at"
+        " least 1,000 USD); portfolio accepted: yes; has a recurring deposit: yes; logins, 14 days: 4 (needs at least 3);"
+        " identity check: passed; risk profile: valid; worst open complaint: none (must not be severe)."
     )
 
 

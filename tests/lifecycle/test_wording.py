@@ -108,10 +108,10 @@ def test_amounts_are_exact_and_grouped():
 def test_a_fact_says_what_was_asked_of_it_unless_it_is_just_that():
     asked = [leaf("net_flow_90d_pct", ">=", -0.1), leaf("net_flow_90d_pct", "<=", 0.1)]
     text = fact_text("net_flow_90d_pct", 0.05, asked, EN)
-    assert text == "Net flow of 90 days, share of the assets before 5 % (needs at least -10 %, needs at most 10 %)"
-    assert fact_text("kyc_status", "passed", [leaf("kyc_status", "==", "passed")], ZH) == "身份核验 已通过"
+    assert text == "Net flow of 90 days, share of the assets before: 5 % (needs at least -10 %, needs at most 10 %)"
+    assert fact_text("kyc_status", "passed", [leaf("kyc_status", "==", "passed")], ZH) == "身份核验：已通过"
     assert fact_text("on_hold", False, [leaf("on_hold", "==", False)], EN) == "On hold: no"
-    assert fact_text("no_longer_declared", 3.0, [], EN) == "no_longer_declared 3"
+    assert fact_text("no_longer_declared", 3.0, [], EN) == "no_longer_declared: 3"
 
 
 def test_days_are_those_of_the_institution():

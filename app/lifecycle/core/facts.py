@@ -89,7 +89,7 @@ _fact("suitability", "text", "none", "Risk profile", "风险测评", f.suitabili
 _fact("segment", "text", "none", "Segment", "客群", lambda g: f.texts(g.mark_values("segment"), "mass"), "mass", "affluent", "high_net_worth", "small_business")
 _fact("age", "number", "years", "Age", "年龄", f.age)
 _fact("contact_verified", "bool", "none", "Contact verified", "联系方式已验证", f.flag("contact_verified"))
-_fact("on_hold", "bool", "none", "On hold", "被冻结", f.flag("holds"))
+_fact("on_hold", "bool", "none", "On hold", "处于管控", f.flag("holds"))
 _fact("marketing_consent", "bool", "none", "Marketing consent", "营销同意", f.flag("marketing_consent"))
 _fact("relationship", "text", "none", "Relationship", "客户关系", lambda g: np.where(rel.closed(g), "closed", "open"), "open", "closed")
 _fact("closed_since", "number", "days", "Days since the relationship ended", "关系结束天数", rel.closed_since)

@@ -70,6 +70,8 @@ def parse_policy(document: Mapping[str, Any], version: int) -> Policy:
     targets = _targets(document.get("target_days", {}), problems)
     for name, ids in (("rules", [rule.id for rule in rules]), ("score", [part.id for part in score])):
         problems += [(f"/{name}/{i}/id", "twice", "the id is used twice") for i, r in enumerate(ids) if r in ids[:i]]
+    if not rules and not problems:
+        problems.append(("/rules", "missing", "at least one rule is needed"))
     if not problems:
         problems += unsound(rules, min(sum(part.points for part in score), 100))
     if problems:

@@ -18,7 +18,8 @@ class IntervalRead(BaseModel):
     cycle: int
     entered_at: datetime
     exited_at: datetime | None = Field(description="Null while the customer is in it")
-    days: int = Field(description="Whole days, so far if it is open")
+    days: int = Field(description="Days of the institution's calendar, so far if it is open")
+    corrected: bool = Field(description="Taken back by a correction: the stay before goes on through it")
 
 
 class IntervalList(BaseModel):
@@ -144,7 +145,7 @@ class HeldBack(BaseModel):
     """Something that keeps the rules from acting, even one that holds. Leaving is never held back."""
 
     code: Literal["hold", "pin", "returns", "daily_limit"] = Field(
-        description="A hold, a stage chosen by hand, three returns within 60 days, or the last step less than a day ago"
+        description="A hold, a pin of the stage, three returns within 60 days, or the last step less than a day ago"
     )
     until: datetime | None = Field(description="When it ends by itself; null if it does not")
 

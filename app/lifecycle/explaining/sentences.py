@@ -92,8 +92,8 @@ def _holding(status: RuleStatus, stage: str, held: Held, voice: Voice) -> str:
 
 
 _BARS: Mapping[str, tuple[str, str]] = {
-    "hold": ("a hold", "客户被冻结"),
-    "pin": ("a stage chosen by hand", "人工指定的阶段"),
+    "hold": ("a hold", "客户处于管控状态"),
+    "pin": ("the pin of the stage", "阶段固定"),
     "returns": ("the pause after three returns", "三次返回后的暂停"),
     "daily_limit": ("the limit of one step a day", "每日最多一步的限制"),
 }
@@ -109,7 +109,8 @@ def _bar(code: str, until: datetime | None, voice: Voice) -> str:
 def ended_sentence(code: str, at: datetime, voice: Voice) -> str:
     """What will no longer hold the rules back from a moment on."""
     name, when = voice.pick(*_BARS[code]), moment_text(at, voice)
-    return voice.pick(f"{name[0].upper()}{name[1:]} ends on {when}.", f"{name}于{when}结束。")
+    text = voice.pick(f"{name[0].upper()}{name[1:]} ends on {when}", f"{name}于{when}结束")
+    return text + voice.pick("; the rules act again.", "，规则随即恢复生效。")
 
 
 def coming_sentence(coming: Coming, voice: Voice) -> str:

@@ -209,11 +209,9 @@ def flip_text(moment: datetime, voice: Voice, *, holds: bool) -> str:
 
 
 def fact_text(name: str, value: Any, leaves: Sequence[Tree], voice: Voice) -> str:
-    """A fact that a rule has read, with what the rule asked of it: Paid in so far 1,500 USD (needs at least 1,000 USD)."""
+    """A fact that a rule has read, with what the rule asked of it: Paid in so far: 1,500 USD (needs at least 1,000 USD)."""
     # That what must be so is so needs no saying.
     needs_saying = [leaf for leaf in leaves if leaf["op"] != "==" or leaf["value"] != value]
     asked = voice.pick(", ", "，").join(need_text(leaf, voice) for leaf in needs_saying)
-    is_plain = is_computed(value) and not isinstance(value, bool)
-    joint = " " if is_plain else voice.pick(": ", "：")
     needs = voice.pick(f" ({asked})", f"（{asked}）") if asked else ""
-    return label(name, voice) + joint + value_text(name, value, voice) + needs
+    return label(name, voice) + voice.pick(": ", "：") + value_text(name, value, voice) + needs

@@ -126,6 +126,8 @@ async def refuse_rollout(session: AsyncSession, version: int) -> None:
     policy = await session.get(LifecyclePolicy, version)
     if policy is None:
         raise not_found("policy version")
+    if policy.status == "draft":
+        raise Problem("conflict", "A draft is published first.")
     if version != await in_force(session):
         raise Problem("policy_superseded", "Only the version in force can be rolled out.")
     if await last_rollout(session, version) in OPEN:
