@@ -24,6 +24,7 @@ from app.jobs import CHANNEL, HANDLERS, SWEEPS, Handler, Sweep, Worker
 from app.lifecycle import batches as _batches
 from app.lifecycle import sweeps as _lifecycle
 from app.lifecycle.versions import rollout as _rollout
+from app.operations import pruning as _pruning
 from app.operations import running as _operations
 from app.playbooks import performing as _playbooks
 from app.reactions import reactions
@@ -40,7 +41,7 @@ DEAD_AFTER = timedelta(seconds=10)
 """A worker that gave no sign for so long is taken for dead and its jobs are picked up by another."""
 
 # Imported so that their jobs, sweeps and kinds of long-running work are known.
-_REGISTERED = (_lifecycle, _batches, _rollout, _allocation, _playbooks, _delivery, _operations, _simulations)
+_REGISTERED = (_lifecycle, _batches, _rollout, _allocation, _playbooks, _delivery, _operations, _pruning, _simulations)
 
 
 async def work(settings: Settings, stop: asyncio.Event, clock: Clock = utc_now) -> None:

@@ -32,7 +32,6 @@ AT_ONCE = 4
 
 _RENEWED_EVERY = 5.0  # seconds
 _ADD_ITEMS = text(
-    # Locked, so that nobody is erased meanwhile; of whom was erased before, nothing is noted but that there was one.
     """WITH there AS (SELECT id FROM customers WHERE id = ANY(CAST(:customers AS uuid[])) ORDER BY id FOR KEY SHARE)
     INSERT INTO operation_items (operation_id, ordinal, customer_id, outcome, code, data)
     SELECT :operation, item.ordinal, there.id, item.outcome, item.code,
@@ -113,7 +112,7 @@ class Work:
             setattr(self, name, value)
 
     async def add_items(self, session: AsyncSession, items: Sequence[Item]) -> None:
-        """Store items in the caller's transaction, in one statement; an ordinal that is there already is left alone."""
+        """Store items in the caller's transaction; an ordinal that is there already is left alone. Of the erased nothing is."""
         if not items:
             return
         values = {
