@@ -192,15 +192,15 @@ async def evaluate(
     moments, since = at or dict.fromkeys(customer_ids, now), effective or {}
     loaded = [one for one in await load(session, customer_ids, moments, zone) if one.row.merged_into is None]
     changes: list[StageChange] = []
-    if retracting is not None:
-        doubted = [one for one in loaded if in_doubt(one, since[one.row.id], retracted=one.row.id in retracting)]
-        if doubted:
-            changes = await correct(session, doubted, retracting, now, zone)
-        if changes:
-            corrected = {
-                one.row.id: one for one in await load(session, [c.customer_id for c in changes], moments, zone)
-            }
-            loaded = [corrected.get(one.row.id, one) for one in loaded]
+    doubted = [] if retracting is None else loaded
+    back = retracting or ()
+    while doubted := [one for one in doubted if in_doubt(one, since[one.row.id], retracted=one.row.id in back)]:
+        taken_back = await correct(session, doubted, back, now, zone)
+        changes += taken_back
+        # The step before that one may have had the same cause.
+        doubted = await load(session, [c.customer_id for c in taken_back], moments, zone) if taken_back else []
+        again = {one.row.id: one for one in doubted}
+        loaded = [again.get(one.row.id, one) for one in loaded]
     pairs = list(zip(loaded, _decide(loaded, policies), strict=True))
     verdicts = [(one, _verdict(one, d, zone)) for one, d in pairs if d.rule is None]
     await save_verdicts(session, [verdict for one, verdict in verdicts if _differs(verdict, one.row)])

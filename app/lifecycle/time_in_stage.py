@@ -41,15 +41,16 @@ def _days(begin: datetime, end: datetime, zone: ZoneInfo) -> int:
 def as_counted(stays: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The stays as if those that were taken back had never been: what they interrupted goes on through them."""
     found: list[dict[str, Any]] = []
-    through: int | None = None  # days of stays that were taken back since the last one that counts
+    goes_on = False
     for stay in stays:
-        if stay["corrected"] and found:
-            through = (through or 0) + stay["days"]
-        elif through is not None:
-            found[-1] |= {"exited_at": stay["exited_at"], "days": found[-1]["days"] + through + stay["days"]}
-            through = None
+        if goes_on:
+            found[-1] |= {"exited_at": stay["exited_at"], "days": found[-1]["days"] + stay["days"]}
         else:
             found.append(dict(stay))
+        goes_on = stay["corrected"] and len(found) > 1
+        if goes_on:
+            gone = found.pop()
+            found[-1]["days"] += gone["days"]
     return found
 
 

@@ -112,9 +112,7 @@ class Work:
             setattr(self, name, value)
 
     async def add_items(self, session: AsyncSession, items: Sequence[Item]) -> None:
-        """Store items in the caller's transaction; an ordinal that is there already is left alone. Of the erased nothing is."""
-        if not items:
-            return
+        """Store items in the caller's transaction; an ordinal that is there already is left alone."""
         values = {
             "operation": self.id,
             "ordinals": [item.ordinal for item in items],
@@ -123,7 +121,8 @@ class Work:
             "codes": [item.code for item in items],
             "data": [orjson.dumps(item.data, default=str, option=orjson.OPT_UTC_Z).decode() for item in items],
         }
-        await session.execute(_ADD_ITEMS, values)
+        if items:
+            await session.execute(_ADD_ITEMS, values)
 
 
 Handler = Callable[[Work], Awaitable[dict[str, Any] | Later]]

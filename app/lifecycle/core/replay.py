@@ -180,18 +180,22 @@ def _arrive(course: Course, given: Input, policies: Mapping[int, Policy], zone: 
         course.book.add(given.signals)
     effective = min(min(s.occurred_at, s.received_at) for s in given.signals)
     former = course.standing.former
-    if former is not None and (retracts or effective <= former.evaluated_at):
-        _correct(course, former, given.at, policies, zone)
+    while former is not None and (retracts or effective <= former.evaluated_at):
+        if not _correct(course, former, given.at, policies, zone):
+            break
+        former = course.standing.former  # the step before that one may have had the same cause
     return effective
 
 
-def _correct(course: Course, former: Former, at: datetime, policies: Mapping[int, Policy], zone: ZoneInfo) -> None:
+def _correct(course: Course, former: Former, at: datetime, policies: Mapping[int, Policy], zone: ZoneInfo) -> bool:
+    """Take the last step back if its cause is gone; whether it was."""
     if _known(course, at, at, zone).subject.bound:
-        return
+        return False
     facts = taken_back(former, course.signals, policies[former.policy_version], zone)
     if facts is not None:
         stride = Stride(former.standing.stage, "correction", None, at, at, {})
         _step(course, stride, facts, former.policy_version, zone)
+    return facts is not None
 
 
 def _move_by_hand(course: Course, given: Input, zone: ZoneInfo) -> None:

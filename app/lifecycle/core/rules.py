@@ -18,6 +18,8 @@ from app.lifecycle.core.policy import Policy
 from app.lifecycle.core.relationship import closed
 
 DAY = 86_400.0
+_TICK = 1e-6
+"""Epoch seconds are known to less than a microsecond, the step of a clock: what is due within it is due."""
 RETURNS_BEFORE_FREEZE = 3
 """So many returns to a stage left within 60 days switch the rules off for a customer, except those marked `always`."""
 
@@ -173,7 +175,7 @@ def _choose(subject: Subject, true_now: Sequence[Rule]) -> tuple[Rule | None, di
             due = max(due, limit)
         if subject.bound and not rule.always:
             continue
-        if due > now:
+        if due - now > _TICK:
             moment = due if moment is None else min(moment, due)
         elif fired is None:
             fired = rule
