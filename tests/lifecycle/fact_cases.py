@@ -43,6 +43,7 @@ case("outflow_30d_pct", 1500 / 4500, *PAID)
 case("outflow_30d_pct", 0.0, *PAID, ago(2, "deposit", amount="1600"))
 case("outflow_30d_pct", 0.0, *PAID, state=stay("growth", 5, **BY_HAND))  # whoever moved them knew
 case("outflow_30d_pct", 0.1, *PAID, ago(1, "withdrawal", amount="450"), state=stay("growth", 5, **BY_HAND))
+case("net_paid", 3000.0, *PAID)
 case("funded_total", 4500.0, *PAID)
 case("funded_here", 4500.0, *PAID, state=stay("trial", 85, stage_before="prospect"))
 case("funded_here", 500.0, *PAID, state=stay("trial", 85, stage_before="decline", last_trial_ended_day=TODAY - 200))

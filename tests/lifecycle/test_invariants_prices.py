@@ -2,11 +2,16 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
+import pytest
 from sqlalchemy import text
 
+from tests.conftest import NOW
+from tests.factories import make_customer, send, signal
 from tests.lifecycle.playing import Player
 from tests.lifecycle.population import Happening, Sent, lives
+from tests.lifecycle.replaying import lived
 
 _BALANCES = text("""
 SELECT DISTINCT ON (customer_id, account) customer_id, account, balance FROM account_day
@@ -62,3 +67,29 @@ async def test_invariant_7_a_fall_of_prices_by_half_moves_nobody(clone, played):
 def _is_no_money(signal):
     """Money that moves after the fall is a share of what is left, and may rightly be a larger one."""
     return signal.kind not in ("deposit", "withdrawal", "balance", "account_closed", "signal_retracted")
+
+
+def _told(kind, day, **payload):
+    at = NOW + timedelta(days=day)
+    return Happening(at, "signals", signals=(Sent(0, "core", f"{kind}-{day}", kind, at, payload),))
+
+
+@pytest.mark.parametrize("balance", ["80000", "40000"])
+async def test_invariant_7_a_fall_of_prices_does_not_shorten_the_patience_with_the_silent(
+    client, db, settings, balance
+):
+    """A customer about to mature falls silent. With or without a fall on the eve, silence alone makes nobody leave sooner."""
+    customer = await make_customer(client, stage="growth", playbook_mode="none")
+    valid = (NOW + timedelta(days=700)).isoformat()
+    paid_in = signal(customer, "deposit", NOW - timedelta(days=300), amount="80000", account="A", balance_after="80000")
+    past = [signal(customer, "login", NOW - timedelta(days=day)) for day in range(0, 200, 15)]
+    await send(client, paid_in, signal(customer, "risk_profile_completed", NOW, valid_until=valid), *past)
+    player = Player(db, settings.tz, [UUID(customer["id"])])
+    for day in range(15, 96, 10):
+        await player.play([_told("login", day), Happening(NOW + timedelta(days=day), "sweep")])
+    await player.play(
+        [Happening(NOW + timedelta(days=179), "sweep"), _told("balance", 179, account="A", balance=balance)]
+    )
+    await player.play([Happening(NOW + timedelta(days=279), "sweep")])
+    steps = await lived(db, player.ids[0])
+    assert [step[3] for step in steps if step[1] == "decline"] == []

@@ -152,7 +152,7 @@ WEALTH: dict[str, Threshold] = {
     "matured/when/all/3": at_least("net_flow_90d_pct", -0.10),
     "matured/when/all/4": at_most("net_flow_90d_pct", 0.10),
     "matured/when/all/5/any/0": at_least("products_held", 2, POOR),
-    "matured/when/all/5/any/1": at_least("aum", 50_000, PLAIN),
+    "matured/when/all/5/any/1": at_least("net_paid", 50_000, PLAIN),
     "matured/guards/all/0": one_of("suitability", "valid", "due", but_not=("expired", "none")),
     "matured/guards/all/1": anything_but("complaint_severity", "severe", NOT_SEVERE),
     "matured/guards/all/2": below("attrition_score", 30),

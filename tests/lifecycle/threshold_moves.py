@@ -179,6 +179,7 @@ MOVES: Mapping[str, Move] = {
     "active_months_3": told({"login", "deposit"}, lambda n: INCOME[: int(n)]),
     "active_months_12": told({"login"}, lambda n: [ago(5 + 30 * k, "login") for k in range(int(n))]),
     SCORE: told({s.kind for _, s in SIGNS.values()}, score),
+    "net_paid": told(MONEY, lambda v: [ago(500, "deposit", amount=amount(v))]),
     "aum": told(MONEY, lambda v: [ago(500, "balance", account="A", balance=amount(v))]),
     "closure_requested": ever("closure_requested"),
     "complaint_open_days": told(COMPLAINTS, lambda n: [ago(int(n), "complaint_opened", complaint_id="c")]),

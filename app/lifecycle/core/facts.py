@@ -54,6 +54,7 @@ _fact("net_flow_90d_pct", "number", "share", "Net flow of 90 days, share of the 
 _fact("net_flow_180d_pct", "number", "share", "Net flow of 180 days, share of the assets 90 days ago", "180 天净流入占 90 天前资产比例", lambda g: f.ratio(f.net(g, 180), g.balance(90), f.LEAST_ASSETS))
 _fact("outflow_30d_pct", "number", "share", "Outflow of 30 days, share of the assets before", "30 天流出占此前资产比例", pay.outflow_pct)
 _fact("funded_total", "number", "money", "Paid in so far", "累计入金", lambda g: _column([k.totals.inflow / MONEY for k in g.known]))
+_fact("net_paid", "number", "money", "Paid in less paid out so far", "累计净入金", f.net_total)
 _fact("funded_here", "number", "money", "Paid in for this trial", "本次试用入金", pay.funded_here)
 _fact("first_funding", "number", "money", "Paid in on the first day of funding", "首日入金", pay.first_funding)
 _fact("products_held", "number", "count", "Products held", "持有产品数", f.held("product:"))
