@@ -38,7 +38,8 @@ async def set_pins(
     await note_inputs(session, "pin", notes)
     profiles = {i: {"pin": ends[i] and {"until": ends[i], "reason": pins[i].reason}} for i in at}
     await set_profile(session, profiles, now)
-    return await evaluate(session, list(at), now, zone, at=at)
+    lifted = {i for i in at if pins[i].until is None}
+    return await evaluate(session, list(at), now, zone, at=at, unsettled=lifted)
 
 
 def _written(moment: datetime) -> str:

@@ -21,7 +21,7 @@ from app.events import StageChange
 from app.lifecycle.core.edges import BACK
 from app.lifecycle.core.policy import Policy
 from app.lifecycle.core.rules import Decision, decide
-from app.lifecycle.core.signals import OWN_SOURCE, RETRACTION, judge
+from app.lifecycle.core.signals import OWN_SOURCE, judge, unsettles
 from app.lifecycle.core.standing import Stride, next_look
 from app.lifecycle.correcting import correct, in_doubt
 from app.lifecycle.ingest import Incoming, store_new
@@ -138,8 +138,8 @@ async def _take(
     if profiles:
         await set_profile(session, profiles, now)
     moments = {i: ahead.get(i, now) for i in earliest}
-    retracting = {signal.customer_id for signal, _ in new if signal.type == RETRACTION}
-    changes += await evaluate(session, list(earliest), now, zone, at=moments, effective=earliest, retracting=retracting)
+    unsettled = {signal.customer_id for signal, _ in new if unsettles(signal.type, signal.payload)}
+    changes += await evaluate(session, list(earliest), now, zone, at=moments, effective=earliest, unsettled=unsettled)
     return _Taken({id(signal) for signal, _ in new}, refused, changes)
 
 
@@ -178,13 +178,13 @@ async def evaluate(
     at: Mapping[UUID, datetime] | None = None,
     effective: Mapping[UUID, datetime] | None = None,
     playbook_mode: str = "full",
-    retracting: Collection[UUID] | None = None,
+    unsettled: Collection[UUID] = (),
 ) -> list[StageChange]:
     """Judge locked customers, each by the policy that applies to it, at its moment in `at`; returns who moved.
 
-    At most one step each, and none for merged duplicates. `at` defaults to `now`; `effective` tells when the cause of a
-    step happened, if that was before the moment. With `retracting`, those who take signals back, new signals have come:
-    the last step is taken back first where they removed its cause.
+    At most one step each, and none for merged duplicates. `at` defaults to `now`; `effective` tells when the earliest
+    of what came occurred, if anything did: it dates what follows. First the last step is taken back where its cause is
+    gone; of whom is `unsettled` that is looked at in any case.
     """
     if not customer_ids:
         return []
@@ -192,10 +192,11 @@ async def evaluate(
     moments, since = at or dict.fromkeys(customer_ids, now), effective or {}
     loaded = [one for one in await load(session, customer_ids, moments, zone) if one.row.merged_into is None]
     changes: list[StageChange] = []
-    doubted = [] if retracting is None else loaded
-    back = retracting or ()
-    while doubted := [one for one in doubted if in_doubt(one, since[one.row.id], retracted=one.row.id in back)]:
-        taken_back = await correct(session, doubted, back, now, zone)
+    doubted = loaded
+    while doubted := [
+        one for one in doubted if in_doubt(one, since.get(one.row.id), unsettled=one.row.id in unsettled, zone=zone)
+    ]:
+        taken_back = await correct(session, doubted, now, zone)
         changes += taken_back
         # The step before that one may have had the same cause.
         doubted = await load(session, [c.customer_id for c in taken_back], moments, zone) if taken_back else []

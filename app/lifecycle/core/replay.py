@@ -17,8 +17,8 @@ from app.lifecycle.core.edges import BACK
 from app.lifecycle.core.ledger import Known
 from app.lifecycle.core.policy import Policy
 from app.lifecycle.core.rules import Decision, Subject, decide, entry_now
-from app.lifecycle.core.signals import RETRACTION
-from app.lifecycle.core.standing import Former, Standing, Stride, next_look, remembered, stepped, subject_of
+from app.lifecycle.core.signals import RETRACTION, unsettles
+from app.lifecycle.core.standing import Former, Standing, Stride, freed, next_look, remembered, stepped, subject_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,8 @@ def _happen(
 ) -> _Judged | None:
     """Let the next thing happen; returns what is then to be judged."""
     if not is_input:
+        if freed(course.standing, at, zone):
+            _take_back(course, at, None, policies, zone)
         return _known(course, at, at, zone)
     given = course.life.inputs[course.place]
     course.place += 1
@@ -155,6 +157,8 @@ def _happen(
             return None
         case "pin":
             course.standing = replace(course.standing, pinned_until=given.until)
+            if given.until is None:
+                _take_back(course, at, None, policies, zone)
         case "policy":
             course.standing = replace(course.standing, policy_version=given.version)
         case "leave":
@@ -179,23 +183,28 @@ def _arrive(course: Course, given: Input, policies: Mapping[int, Policy], zone: 
     else:
         course.book.add(given.signals)
     effective = min(min(s.occurred_at, s.received_at) for s in given.signals)
-    former = course.standing.former
-    while former is not None and (retracts or effective <= former.evaluated_at):
-        if not _correct(course, former, given.at, policies, zone):
-            break
-        former = course.standing.former  # the step before that one may have had the same cause
+    unsettled = any(unsettles(s.type, s.payload) for s in given.signals)
+    _take_back(course, given.at, None if unsettled else effective, policies, zone)
     return effective
 
 
-def _correct(course: Course, former: Former, at: datetime, policies: Mapping[int, Policy], zone: ZoneInfo) -> bool:
-    """Take the last step back if its cause is gone; whether it was."""
-    if _known(course, at, at, zone).subject.bound:
-        return False
-    facts = taken_back(former, course.signals, policies[former.policy_version], zone)
-    if facts is not None:
+def _take_back(
+    course: Course, at: datetime, earliest: datetime | None, policies: Mapping[int, Policy], zone: ZoneInfo
+) -> None:
+    """Take back the last step, and those before it, whose cause is gone.
+
+    `earliest`: only what was decided since then is in doubt, None for whatever was.
+    """
+    former = course.standing.former
+    while former is not None and (earliest is None or earliest <= former.evaluated_at):
+        if _known(course, at, at, zone).subject.bound:
+            return
+        facts = taken_back(former, course.signals, policies[former.policy_version], zone)
+        if facts is None:
+            return
         stride = Stride(former.standing.stage, "correction", None, at, at, {})
         _step(course, stride, facts, former.policy_version, zone)
-    return facts is not None
+        former = course.standing.former
 
 
 def _move_by_hand(course: Course, given: Input, zone: ZoneInfo) -> None:

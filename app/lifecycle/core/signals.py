@@ -77,6 +77,12 @@ SEVERITIES = ("low", "medium", "severe")
 _SURVEYS = ("nps", "csat", "ces")
 
 
+def unsettles(kind: str, payload: Mapping[str, Any]) -> bool:
+    """Whether a signal puts the last step in doubt whenever it occurred: a retraction, or a change of holds, since what
+    came under a hold has not been looked at yet."""
+    return kind == RETRACTION or (kind == "profile_changed" and "holds" in payload)
+
+
 class Effects(NamedTuple):
     """What one signal adds. Amounts in ten-thousandths of the institution's currency: whole numbers add up exactly.
 

@@ -127,6 +127,13 @@ def unbound_at(standing: Standing, at: datetime, zone: ZoneInfo) -> datetime | N
     return min((end for end in ends if end is not None and end > at), default=None)
 
 
+def freed(standing: Standing, at: datetime, zone: ZoneInfo) -> bool:
+    """Whether a pin or a freeze ends at this very moment."""
+    if standing.pinned_until == at:
+        return True
+    return bool(standing.recent) and frozen_until(standing, local_day(at, zone) - 1, zone) == at
+
+
 def subject_of(standing: Standing, known: Known, at: datetime, zone: ZoneInfo) -> Subject:
     """The customer as `decide` wants it."""
     last = standing.last_automatic_at
