@@ -40,6 +40,12 @@ case("net_flow_90d_pct", None, ago(89, "deposit", amount="2000"), ago(88, "withd
 case("net_flow_90d_pct", None, ago(95, "deposit", amount="999"), ago(9, "withdrawal", amount="900"))
 case("net_flow_180d_pct", 0.75, *PAID)
 case("outflow_30d_pct", 1500 / 4500, *PAID)
+TOLD_LATE = (
+    ago(200, "deposit", amount="25000"),
+    ago(1, "withdrawal", amount="20000", account="A", balance_after="5000"),
+)
+case("outflow_30d_pct", 0.8, *TOLD_LATE)  # the first balance that is told is that of the withdrawal
+case("net_flow_90d_pct", -0.8, *TOLD_LATE)
 case("outflow_30d_pct", 0.0, *PAID, ago(2, "deposit", amount="1600"))
 case("outflow_30d_pct", 0.0, *PAID, state=stay("growth", 5, **BY_HAND))  # whoever moved them knew
 case("outflow_30d_pct", 0.1, *PAID, ago(1, "withdrawal", amount="450"), state=stay("growth", 5, **BY_HAND))

@@ -140,7 +140,8 @@ class Ledger:
         """Assets under management in ten-thousandths by day, from BALANCE_PAST days ago to today: (n, BALANCE_PAST + 1).
 
         The latest closing balance of each account, summed. For a customer without any balance: net payments so far,
-        not below zero, so that an institution that sends payments only has assets too.
+        not below zero, so that an institution that sends payments only has assets too. Before the first balance of
+        somebody who had paid in already: that balance without the payments between.
         """
         accounts = [(row, account) for row, known in enumerate(self.known) for account in known.accounts]
         found = np.zeros((self.n, BALANCE_PAST + 1), dtype=np.int64)
@@ -151,6 +152,7 @@ class Ledger:
             at = np.clip(at - self.today.astype(np.int64)[rows[owners], 0] + BALANCE_PAST, 0, BALANCE_PAST)
             np.add.at(found, (rows[owners], at), steps)
             np.cumsum(found, axis=1, out=found)
+            self._look_back(found)
         bare = [row for row, known in enumerate(self.known) if not known.accounts]
         if bare:
             net = np.array([self.known[r].totals.inflow - self.known[r].totals.outflow for r in bare], dtype=np.int64)
@@ -158,6 +160,18 @@ class Ledger:
             after = flows[:, PAST : PAST + 1] - flows[:, PAST - BALANCE_PAST : PAST + 1]
             found[bare] = np.maximum(net[:, None] - after, 0)
         return found
+
+    def _look_back(self, found: Ints) -> None:
+        """Fill in the days before the first balance, or assets that were there would seem to have come from nowhere."""
+        for row, known in enumerate(self.known):
+            if not known.accounts or any(base is not None for base, _, _ in known.accounts):
+                continue
+            first = min((day for _, days, _ in known.accounts for day in days), default=known.today + 1)
+            funded, place = known.totals.first_funded_day, first - known.today + BALANCE_PAST
+            if funded is not None and funded < first and 0 < place <= BALANCE_PAST:
+                flows = self._cumulative("inflow")[row] - self._cumulative("outflow")[row]
+                flows = flows[PAST - BALANCE_PAST : PAST + 1]
+                found[row, :place] = np.maximum(found[row, place] - (flows[place] - flows[:place]), 0)
 
     def balance(self, days_ago: int) -> Ints:
         """Assets `days_ago` days before each column: (n, T), or (n, 1) for today's, which time does not change."""
