@@ -192,16 +192,14 @@ async def evaluate(
     moments, since = at or dict.fromkeys(customer_ids, now), effective or {}
     loaded = [one for one in await load(session, customer_ids, moments, zone) if one.row.merged_into is None]
     changes: list[StageChange] = []
-    doubted = loaded
-    while doubted := [
-        one for one in doubted if in_doubt(one, since.get(one.row.id), unsettled=one.row.id in unsettled, zone=zone)
-    ]:
+    doubted = _doubted(loaded, since, unsettled, zone)
+    while doubted:
         taken_back = await correct(session, doubted, now, zone)
         changes += taken_back
         # The step before that one may have had the same cause.
-        doubted = await load(session, [c.customer_id for c in taken_back], moments, zone) if taken_back else []
-        again = {one.row.id: one for one in doubted}
-        loaded = [again.get(one.row.id, one) for one in loaded]
+        again = await load(session, [c.customer_id for c in taken_back], moments, zone) if taken_back else []
+        loaded = list({one.row.id: one for one in (*loaded, *again)}.values())
+        doubted = _doubted(again, since, unsettled, zone)
     pairs = list(zip(loaded, _decide(loaded, policies), strict=True))
     verdicts = [(one, _verdict(one, d, zone)) for one, d in pairs if d.rule is None]
     await save_verdicts(session, [verdict for one, verdict in verdicts if _differs(verdict, one.row)])
@@ -209,6 +207,12 @@ async def evaluate(
     changes += await save_steps(session, steps, now, zone)
     await _follow_relationships(session, pairs, now)
     return changes
+
+
+def _doubted(
+    loaded: Sequence[Loaded], since: Mapping[UUID, datetime], unsettled: Collection[UUID], zone: ZoneInfo
+) -> list[Loaded]:
+    return [o for o in loaded if in_doubt(o, since.get(o.row.id), unsettled=o.row.id in unsettled, zone=zone)]
 
 
 async def _follow_relationships(session: AsyncSession, pairs: Sequence[tuple[Loaded, Decision]], now: datetime) -> None:

@@ -32,12 +32,12 @@ async def sequence(worker: Worker, done: asyncio.Event) -> None:
         await asyncio.gather(sequence_events(worker), sequence_events(worker))
 
 
-async def read(worker: Worker, done: asyncio.Event) -> list[Any]:
-    """Poll the feed from the start until the writers are done and nothing is left."""
+async def read(worker: Worker, sequencing: asyncio.Task[None]) -> list[Any]:
+    """Poll the feed from the start until the writers and sequencers are done and nothing is left."""
     found: list[Any] = []
     position = 0
     while True:
-        last = done.is_set()
+        last = sequencing.done()  # a sequencer that runs keeps others out, so ours comes after it
         if last:
             await sequence_events(worker)
         async with worker.database.read() as connection:
@@ -53,7 +53,7 @@ async def test_eight_writers_at_once_and_a_reader_misses_nothing(worker: Worker)
         customers = await make_customers(session, 8, NOW)
     done = asyncio.Event()
     sequencing = asyncio.create_task(sequence(worker, done))
-    reading = asyncio.create_task(read(worker, done))
+    reading = asyncio.create_task(read(worker, sequencing))
     await asyncio.gather(*(write(worker, customers, place) for place in range(8)))
     done.set()
     await sequencing
