@@ -217,5 +217,58 @@ def simulate(
             asyncio.run(run(found))
 
 
+@main.command()
+@click.argument("returns", type=click.File("rb"))
+@click.option("--age", type=click.FloatRange(0, 130), help="On the first day.  [default: unknown, the strictest cap]")
+@click.option(
+    "--class", "chosen", multiple=True, type=click.Choice(["C1", "C2", "C3", "C4", "C5"]), help="[default: all]"
+)
+@click.option("--segment", type=click.Choice(["mass", "affluent", "high_net_worth"]), default="mass", show_default=True)
+@click.option(
+    "--stage",
+    type=click.Choice(["prospect", "trial", "growth", "mature", "decline"]),
+    default="mature",
+    show_default=True,
+)
+@click.option("--policy", type=click.File("rb"), help="JSON document.  [default: the one that is shipped]")
+@click.option("--assumptions", type=click.File("rb"), help="JSON document.  [default: the one that is shipped]")
+@click.option(
+    "--estimates",
+    type=click.Choice(["equilibrium", "past_means", "published"]),
+    default="equilibrium",
+    show_default=True,
+    help="Where expected returns come from; published ones know what came later.",
+)
+@click.option("--column", "columns", multiple=True, metavar="NAME=CLASS", help="Asset class of a column; repeat.")
+@click.option("--periods-per-year", type=click.IntRange(1, 366), help="[default: found from the dates]")
+@click.option("--history", type=click.IntRange(12), help="Periods before the first portfolio.  [default: five years]")
+@click.option("--window", type=click.IntRange(12), help="Periods that estimates look back.  [default: all]")
+@click.option("--rebalance-every", type=click.IntRange(1), help="Periods between portfolios.  [default: a year]")
+@click.option("--transaction-cost", type=click.FloatRange(0, 0.1), default=0.001, show_default=True)
+@click.option("--equity", "equity_class", default="domestic_equity", show_default=True, help="Of the benchmarks.")
+@click.option("--bonds", "bond_class", default="bonds", show_default=True, help="Of the benchmarks.")
+@click.option("--series", type=click.File("w", "utf-8", lazy=True), help="CSV to write what became of 1 to.")
+def backtest(
+    returns: IO[bytes],
+    chosen: tuple[str, ...],
+    policy: IO[bytes] | None,
+    assumptions: IO[bytes] | None,
+    series: IO[str] | None,
+    **options: Any,
+) -> None:
+    """Print what the policy would have done over return series (CSV), with estimates from the past alone."""
+    from rich.console import Console
+
+    from app.allocation.backtesting import command
+
+    person = {"kind": "individual", **{name: options.pop(name) for name in ("segment", "stage", "age")}}
+    documents = {
+        "policy": policy.read() if policy else None,
+        "assumptions": assumptions.read() if assumptions else None,
+    }
+    with _told():
+        command.backtest(returns.read(), documents, chosen, person, options, Console(), series)
+
+
 if __name__ == "__main__":
     main()

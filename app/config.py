@@ -32,7 +32,9 @@ class Settings(BaseSettings):
         default="wealth", description="The shipped policy that a new database starts with."
     )
     policy_four_eyes: bool = Field(
-        default=False, description="Refuse to publish a lifecycle policy with the key that made or last changed it."
+        default=False,
+        description="Refuse to publish a lifecycle policy, or what portfolios follow from, with the key that made or last"
+        " changed it.",
     )
     webhook_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Networks (CIDR, comma separated) that webhooks may reach although they are internal."

@@ -13,8 +13,20 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from app import openapi
+from app.allocation.backtesting.routes import router as backtest_router
+from app.allocation.effects.routes import router as effects_router
+from app.allocation.everybody.routes import router as allocation_review_router
+from app.allocation.holdings.routes import customer_router as customer_holdings_router
+from app.allocation.holdings.routes import router as holdings_router
+from app.allocation.importing.routes import router as importing_router
+from app.allocation.projecting.routes import customer_router as customer_projection_router
+from app.allocation.projecting.routes import router as projection_router
+from app.allocation.restrictions.routes import router as restriction_router
+from app.allocation.reviews.routes import customer_router as customer_reviews_router
+from app.allocation.reviews.routes import router as reviews_router
 from app.allocation.routes import customer_router as allocation_customer_router
 from app.allocation.routes import router as allocation_router
+from app.allocation.versions.routes import router as versions_router
 from app.auth.routes import router as auth_router
 from app.clock import Clock, utc_now
 from app.config import Settings
@@ -46,6 +58,18 @@ ROUTERS = (
     merges_router,
     allocation_customer_router,
     allocation_router,
+    allocation_review_router,
+    versions_router,
+    effects_router,
+    importing_router,
+    backtest_router,
+    customer_projection_router,
+    projection_router,
+    restriction_router,
+    holdings_router,
+    customer_holdings_router,
+    reviews_router,
+    customer_reviews_router,
     signals_router,
     parked_router,
     lifecycle_router,

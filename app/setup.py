@@ -1,8 +1,8 @@
-"""What a database needs before the first request: the shipped policy, playbook and assumption set."""
+"""What a database needs before the first request: the shipped policy, playbook and all that portfolios follow from."""
 
 from datetime import datetime
 
-from app.allocation.assumptions_store import ensure_assumptions
+from app.allocation.versions.store import ensure_versions
 from app.config import Settings
 from app.db import Database
 from app.lifecycle.policies import ensure_policy
@@ -14,4 +14,4 @@ async def ensure_defaults(database: Database, settings: Settings, now: datetime)
     async with database.transaction() as session:
         await ensure_policy(session, settings.lifecycle_policy, now)
         await ensure_default_playbook(session, now)
-        await ensure_assumptions(session, now)
+        await ensure_versions(session, now)

@@ -16,7 +16,9 @@ from pgqueuer import PgQueuer
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
 from pgqueuer.models import Job
 
-from app.allocation import service as _allocation
+from app.allocation import reviewing as _allocation
+from app.allocation.everybody import operation as _everybody
+from app.allocation.reviews import due as _reminding
 from app.clock import Clock, utc_now
 from app.config import Settings
 from app.db import Database
@@ -41,7 +43,19 @@ DEAD_AFTER = timedelta(seconds=10)
 """A worker that gave no sign for so long is taken for dead and its jobs are picked up by another."""
 
 # Imported so that their jobs, sweeps and kinds of long-running work are known.
-_REGISTERED = (_lifecycle, _batches, _rollout, _allocation, _playbooks, _delivery, _operations, _pruning, _simulations)
+_REGISTERED = (
+    _lifecycle,
+    _batches,
+    _rollout,
+    _allocation,
+    _everybody,
+    _reminding,
+    _playbooks,
+    _delivery,
+    _operations,
+    _pruning,
+    _simulations,
+)
 
 
 async def work(settings: Settings, stop: asyncio.Event, clock: Clock = utc_now) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+import hypothesis
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
@@ -37,6 +38,11 @@ from tests.left_out import (  # noqa: F401 - hooks of pytest
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)  # a Monday
 SECRET = "test-secret-of-more-than-32-characters"
 _TEMPLATE = "stagefolio_template"
+
+
+# These machines are shared: how long one example takes says nothing.
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.allocation.holdings.service import measure_drift
 from app.errors import Problem, not_found
 from app.events import RecommendationsAccepted, publish
 
@@ -61,6 +62,7 @@ async def decline(session: AsyncSession, chosen: Mapping[UUID, UUID], now: datet
         ),
         {"ids": [row.id for row in rows], "now": now},
     )
+    await measure_drift(session, [row.customer_id for row in rows], now)
 
 
 async def _load(session: AsyncSession, chosen: Mapping[UUID, UUID]) -> list[Row[Any]]:

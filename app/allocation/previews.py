@@ -5,11 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from app.allocation.assumptions_store import Published
-from app.allocation.engine.defaults import default_policy
 from app.allocation.engine.policy import POINTS_PER_CLASS, RISK_CLASSES
 from app.allocation.inputs import Inputs
 from app.allocation.records import (
+    Sources,
     basis_of,
     class_of,
     compute,
@@ -21,18 +20,17 @@ from app.allocation.records import (
     weights_of,
 )
 from app.allocation.rendering import advice, names_of
-from app.allocation.service import versions_of
+from app.allocation.versions.store import InForce
 
 _LONG = 100.0  # years: so that no rule about horizons binds
 
 
-def preview(published: Published, inputs: Sequence[Inputs], language: str, now: datetime) -> list[dict[str, Any]]:
+def preview(rules: InForce, inputs: Sequence[Inputs], language: str, now: datetime) -> list[dict[str, Any]]:
     """What would be recommended to these people now, in the shape of the API."""
-    computed = compute(default_policy(), published.assumptions, inputs)
+    computed = compute(rules.policy, rules.assumptions, inputs)
     result, rows = computed.result, range(len(inputs))
-    nothing = [None] * len(inputs)
-    records = records_of(computed, rows, nothing, nothing, versions_of(published), now)
-    names = names_of(published, language)
+    records = records_of(computed, rows, [Sources()] * len(inputs), rules.versions, now)
+    names = names_of(rules.published, language)
     return [
         advice(
             {
@@ -54,9 +52,9 @@ def preview(published: Published, inputs: Sequence[Inputs], language: str, now: 
     ]
 
 
-def model_portfolios(published: Published, person: Inputs, language: str, now: datetime) -> list[dict[str, Any]]:
+def model_portfolios(rules: InForce, person: Inputs, language: str, now: datetime) -> list[dict[str, Any]]:
     """The portfolio at the ceiling of each class C1 to C5, for people of this kind, segment, stage and age."""
     beyond_caps = replace(person, horizon_years=_LONG, liquidity_need=0.0, has_valid_profile=True)
     scores = [float(place * POINTS_PER_CLASS) for place in range(1, len(RISK_CLASSES) + 1)]
     people = [replace(beyond_caps, tolerance=score, capacity=score) for score in scores]
-    return preview(published, people, language, now)
+    return preview(rules, people, language, now)

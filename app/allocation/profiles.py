@@ -8,14 +8,13 @@ from uuid import UUID
 from sqlalchemy import and_, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from app.allocation.assumptions_store import document_digest
-from app.allocation.engine.defaults import default_policy, default_questionnaire
 from app.allocation.engine.policy import RISK_CLASSES, risk_class_of
 from app.allocation.engine.problems import InvalidDocument
 from app.allocation.engine.profile import Limit, risk_scores
-from app.allocation.engine.questionnaire import FACTS, AnswerScores, encode_answers, score_answers
+from app.allocation.engine.questionnaire import FACTS, AnswerScores, Questionnaire, encode_answers, score_answers
 from app.allocation.inputs import Inputs, people_from
 from app.allocation.models import RiskProfile
+from app.allocation.versions.store import InForce
 from app.clock import new_id
 from app.customers.models import Customer
 from app.customers.reading import refuse_missing
@@ -23,9 +22,8 @@ from app.errors import FieldProblem, Problem, not_found
 from app.events import RiskProfilesCompleted, publish
 
 
-def score_complete(answers: list[Mapping[str, str]], pointer: str) -> AnswerScores:
+def score_complete(questionnaire: Questionnaire, answers: list[Mapping[str, str]], pointer: str) -> AnswerScores:
     """What complete sets of answers say; 422 naming every question that is unknown, unanswered or answered wrongly."""
-    questionnaire = default_questionnaire()
     try:
         chosen = encode_answers(questionnaire, answers, pointer)
     except InvalidDocument as error:
@@ -64,11 +62,11 @@ def profile_inputs(scores: AnswerScores, row: int) -> dict[str, Any]:
 
 
 async def complete_profiles(
-    session: AsyncSession, answers: Mapping[UUID, Mapping[str, str]], now: datetime
+    session: AsyncSession, rules: InForce, answers: Mapping[UUID, Mapping[str, str]], now: datetime
 ) -> list[dict[str, Any]]:
     """Store the answers of locked customers with what they say, and tell of it; returns the rows, in order."""
-    policy, questionnaire = default_policy(), default_questionnaire()
-    scores = score_complete(list(answers.values()), "/answers")
+    policy, questionnaire = rules.policy, rules.questionnaire
+    scores = score_complete(questionnaire, list(answers.values()), "/answers")
     # Kind, segment and stage do not enter the score of somebody who answered.
     people = people_from(
         [Inputs("individual", "mass", "prospect", **profile_inputs(scores, i)) for i in range(len(answers))]
@@ -81,7 +79,7 @@ async def complete_profiles(
             "id": new_id(),
             "customer_id": customer_id,
             "questionnaire_version": questionnaire.version,
-            "questionnaire_digest": document_digest("questionnaire"),
+            "questionnaire_digest": rules.questionnaire_digest,
             "policy_version": policy.version,
             "answers": dict(given),
             "tolerance": int(scores.tolerance[i]),
@@ -90,7 +88,7 @@ async def complete_profiles(
             "risk_class": RISK_CLASSES[classes[i] - 1],
             "limit_code": Limit(risk.limit[i]).name.lower(),
             "facts": {name: float(scores.facts[name][i]) for name in FACTS},
-            "contradictions": _contradictions(scores, i),
+            "contradictions": _contradictions(questionnaire, scores, i),
             "created_at": now,
             "valid_until": valid_until,
         }
@@ -101,9 +99,12 @@ async def complete_profiles(
     return rows
 
 
-def _contradictions(scores: AnswerScores, row: int) -> list[str]:
-    entries = default_questionnaire().contradictions
-    return [entry.id for entry, found in zip(entries, scores.contradictions[row].tolist(), strict=True) if found]
+def _contradictions(questionnaire: Questionnaire, scores: AnswerScores, row: int) -> list[str]:
+    return [
+        entry.id
+        for entry, found in zip(questionnaire.contradictions, scores.contradictions[row].tolist(), strict=True)
+        if found
+    ]
 
 
 async def read_profile(connection: AsyncConnection, customer_id: UUID) -> dict[str, Any]:
@@ -127,8 +128,8 @@ async def read_profile(connection: AsyncConnection, customer_id: UUID) -> dict[s
     return dict(row)
 
 
-def profile_state(valid_until: datetime, now: datetime) -> str:
-    """valid, due (it ends soon) or expired."""
+def profile_state(valid_until: datetime, now: datetime, warning_days: int) -> str:
+    """valid, due (it ends within `warning_days`) or expired."""
     if valid_until <= now:
         return "expired"
-    return "due" if valid_until <= now + timedelta(days=default_policy().profile_warning_days) else "valid"
+    return "due" if valid_until <= now + timedelta(days=warning_days) else "valid"

@@ -7,18 +7,28 @@ from uuid import UUID
 from sqlalchemy import bindparam, literal, null, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.allocation.assumptions_store import assumptions_of
-from app.allocation.models import Recommendation, RecommendationCurrent
+from app.allocation.models import PortfolioReview, Recommendation, RecommendationCurrent
 from app.allocation.rendering import names_of, recommendation
+from app.allocation.versions.store import assumptions_named
 from app.customers.models import Customer
 from app.customers.reading import refuse_missing
 from app.errors import not_found
 from app.pagination import PageQuery, decode_cursor, encode_cursor
 
 _COLUMNS = (*Recommendation.__table__.c, Customer.language.label("customer_language"))
+_LIFE_EVENT_AT = (
+    select(PortfolioReview.opened_at)
+    .where(
+        PortfolioReview.customer_id == RecommendationCurrent.customer_id,
+        PortfolioReview.reason == "life_event",
+        PortfolioReview.closed_at.is_(None),
+    )
+    .scalar_subquery()
+    .label("life_event_at")
+)
 # Built once, with its parameter: the key by which SQLAlchemy finds the compiled statement is then remembered, too.
 _PRESENT = (
-    select(*_COLUMNS, RecommendationCurrent.profile_until)
+    select(*_COLUMNS, RecommendationCurrent.profile_until, _LIFE_EVENT_AT)
     .select_from(RecommendationCurrent)
     .join(Recommendation, Recommendation.id == RecommendationCurrent.recommendation_id)
     .join(Customer, Customer.id == RecommendationCurrent.customer_id)
@@ -67,6 +77,5 @@ async def _shown(
     connection: AsyncConnection, row: dict[str, Any], language: str | None, now: datetime
 ) -> dict[str, Any]:
     spoken = language or ("zh" if row["customer_language"].startswith("zh") else "en")
-    versions = row["record"]["versions"]
-    published = await assumptions_of(connection, versions["assumptions"], versions["assumptions_digest"])
-    return recommendation(row, names_of(published, spoken), spoken, now)
+    assumptions = await assumptions_named(connection, row["record"]["versions"]["assumptions_digest"])
+    return recommendation(row, names_of(assumptions, spoken), spoken, now)

@@ -1,14 +1,13 @@
 """From the engine's arrays to what is kept of a recommendation: keys to compare by, and the record that defends it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 
-from app.allocation.engine import ENGINE_VERSION
 from app.allocation.engine.assumptions import RISK_LEVELS, AssumptionSet
 from app.allocation.engine.correlation import Array
 from app.allocation.engine.people import People
@@ -18,12 +17,18 @@ from app.allocation.engine.profile import Limit
 from app.allocation.engine.reasons import reasons_for
 from app.allocation.engine.recommend import Basis, Recommendations, Status, Step, one_step, recommend
 from app.allocation.engine.risk import value_at_risk
+from app.allocation.engine.rounding import UNITS
 from app.allocation.inputs import Inputs, people_from
+from app.allocation.versions.store import Versions
 
 NO_PORTFOLIO = "none"
 _INPUT_FIELDS = tuple(f.name for f in fields(Inputs))
 
-_FRONTIERS = FrontierCache()  # one for the process: frontiers cost milliseconds, portfolios from them nothing
+_BASES = tuple(basis.name.lower() for basis in Basis)
+_STATUSES = tuple(status.name.lower() for status in Status)
+_LIMITS = tuple(limit.name.lower() for limit in Limit)
+
+FRONTIERS = FrontierCache()  # one for the process: frontiers cost milliseconds, portfolios from them nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +54,18 @@ class ProfileSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Versions:
-    """Everything beside the customer that the weights depend on."""
+class Sources:
+    """Where the inputs of one recommendation come from; nothing is known of somebody who is only described."""
 
-    policy: str
-    policy_digest: str
-    assumptions: int
-    assumptions_digest: str
-    engine: str = ENGINE_VERSION
+    customer_version: int | None = None
+    profile: ProfileSource | None = None
+    circumstances: Mapping[str, str] = field(default_factory=dict)
 
 
 def compute(policy: Policy, assumptions: AssumptionSet, inputs: Sequence[Inputs]) -> Computed:
     """Recommendations for these customers, in their order: the only way to the engine, also for computing again."""
     people = people_from(inputs)
-    return Computed(policy, assumptions, inputs, people, recommend(policy, assumptions, people, _FRONTIERS))
+    return Computed(policy, assumptions, inputs, people, recommend(policy, assumptions, people, FRONTIERS))
 
 
 def inputs_of_record(record: Mapping[str, Any]) -> Inputs:
@@ -75,13 +78,25 @@ def portfolio_keys(result: Recommendations) -> list[str]:
     """A text for each customer that names the weights: equal exactly if the weights are equal."""
     row = result.signature.astype(np.int64) * SCORES + result.score
     _, first, place = np.unique(row, return_index=True, return_inverse=True)
-    names = [
-        NO_PORTFOLIO
-        if result.status[i] == Status.NO_SUITABLE_PORTFOLIO
-        else " ".join(f"{code}:{weight}" for code, weight in weights_of(result.codes, result.weights[i]).items())
-        for i in first.tolist()
-    ]
+    # Portfolios of different signatures are often the same: a name is made once for each.
+    units = np.rint(np.nan_to_num(result.weights[first]) * UNITS).astype(np.int16)
+    whole = units.view(f"V{units.itemsize * units.shape[1]}")[:, 0]
+    distinct, its_name = np.unique(whole, return_inverse=True)
+    named = [_name_of(result.codes, row / UNITS) for row in distinct.view(np.int16).reshape(-1, units.shape[1])]
+    names = [named[i] for i in its_name.tolist()]
     return [names[i] for i in place.tolist()]
+
+
+def _name_of(codes: Sequence[str], weights: Array) -> str:
+    held = weights_of(codes, weights)
+    return " ".join(f"{code}:{weight}" for code, weight in held.items()) if held else NO_PORTFOLIO
+
+
+def shares_of(portfolio: str | None) -> dict[str, float]:
+    """The shares that a key of `portfolio_keys` names; none where there is no portfolio."""
+    if portfolio is None or portfolio == NO_PORTFOLIO:
+        return {}
+    return {code: float(weight) for code, weight in (part.split(":") for part in portfolio.split(" "))}
 
 
 def standing_keys(result: Recommendations) -> list[str]:
@@ -97,12 +112,12 @@ def standing_keys(result: Recommendations) -> list[str]:
 
 def basis_of(result: Recommendations, i: int) -> str:
     """advised or indicative."""
-    return Basis(result.basis[i]).name.lower()
+    return _BASES[int(result.basis[i])]
 
 
 def status_of(result: Recommendations, i: int) -> str:
     """ok or no_suitable_portfolio."""
-    return Status(result.status[i]).name.lower()
+    return _STATUSES[int(result.status[i])]
 
 
 def class_of(result: Recommendations, i: int) -> str:
@@ -117,7 +132,7 @@ def level_of(level: int) -> str | None:
 
 def limit_of(result: Recommendations, i: int) -> str:
     """The code of what keeps the portfolio from taking more risk."""
-    return Limit(result.limit[i]).name.lower()
+    return _LIMITS[int(result.limit[i])]
 
 
 def weights_of(codes: Sequence[str], weights: Array) -> dict[str, str]:
@@ -129,14 +144,14 @@ def share(value: float) -> str | None:
     """A share as decimal string with six places; None for NaN."""
     if value != value:  # noqa: PLR0124 - NaN differs from itself
         return None
-    return f"{round(value, 6) + 0.0:.6f}"  # adding zero makes a negative zero positive
+    shown = f"{value:.6f}"
+    return shown if shown != "-0.000000" else "0.000000"
 
 
 def records_of(
     computed: Computed,
     rows: Sequence[int],
-    profiles: Sequence[ProfileSource | None],
-    customer_versions: Sequence[int | None],
+    sources: Sequence[Sources],
     versions: Versions,
     now: datetime,
 ) -> list[dict[str, Any]]:
@@ -144,29 +159,53 @@ def records_of(
 
     Value at risk and its conditional mean are those of one year at 95 %, after the stated costs.
     """
-    result = computed.result
-    reasons = reasons_for(computed.policy, computed.assumptions, computed.people, result, rows)
-    safer, bolder = _steps(result.codes, one_step(result, rows, -1)), _steps(result.codes, one_step(result, rows, 1))
-    net = result.expected_return[rows] - result.annual_cost[rows]
-    at_risk, in_tail = (np.round(loss, 6) for loss in value_at_risk(net, result.volatility[rows]))
-    illiquid = result.weights[rows] @ np.array([not c.liquid for c in computed.assumptions.asset_classes])
-    shared = asdict(versions)
+    reasons = reasons_for(computed.policy, computed.assumptions, computed.people, computed.result, rows)
+    one_of_each, place_of = alike(computed.result, rows)
+    same = _of_portfolios(computed, one_of_each)
+    shared = {"profile_warning_days": computed.policy.profile_warning_days, "versions": asdict(versions)}
     return [
         {
             "computed_at": now.isoformat(),
             "inputs": {name: getattr(computed.inputs[i], name) for name in _INPUT_FIELDS},
-            "customer_version": customer_versions[place],
-            "profile": _profile(profiles[place]),
-            "versions": shared,
-            "score": int(result.score[i]),
-            "value_at_risk": share(at_risk[place]),
-            "conditional_value_at_risk": share(in_tail[place]),
-            "safer": safer[place],
-            "bolder": bolder[place],
-            "reasons": [{"code": reason.code, "params": dict(reason.params)} for reason in reasons[place]],
-            "warnings": _warnings(result, i, at_risk[place], in_tail[place], illiquid[place]),
+            "customer_version": source.customer_version,
+            "profile": _profile(source.profile),
+            "circumstances": dict(source.circumstances),
+            "reasons": [{"code": reason.code, "params": dict(reason.params)} for reason in found],
+            **shared,
+            **same[place],
         }
-        for place, i in enumerate(rows)
+        for i, source, found, place in zip(rows, sources, reasons, place_of, strict=True)
+    ]
+
+
+def alike(result: Recommendations, rows: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Rows of which each has another portfolio, score or basis, and for each chosen row the place of its like there."""
+    chosen = np.asarray(rows, np.intp)
+    key = (result.signature[chosen].astype(np.int64) * SCORES + result.score[chosen]) * len(Basis) + result.basis[
+        chosen
+    ]
+    _, first, place = np.unique(key, return_index=True, return_inverse=True)
+    return chosen[first].tolist(), place.tolist()
+
+
+def _of_portfolios(computed: Computed, rows: Sequence[int]) -> list[dict[str, Any]]:
+    """What a record says that follows from portfolio, score and basis alone."""
+    result = computed.result
+    safer, bolder = _steps(result.codes, one_step(result, rows, -1)), _steps(result.codes, one_step(result, rows, 1))
+    net = result.expected_return[rows] - result.annual_cost[rows]
+    losses = (np.round(loss, 6).tolist() for loss in value_at_risk(net, result.volatility[rows]))
+    illiquid = result.weights[rows] @ np.array([not c.liquid for c in computed.assumptions.asset_classes])
+    figures = zip(rows, *losses, illiquid.tolist(), safer, bolder, strict=True)
+    return [
+        {
+            "score": int(result.score[i]),
+            "value_at_risk": share(at_risk),
+            "conditional_value_at_risk": share(in_tail),
+            "safer": step_down,
+            "bolder": step_up,
+            "warnings": _warnings(result, i, at_risk, in_tail, share_illiquid),
+        }
+        for i, at_risk, in_tail, share_illiquid, step_down, step_up in figures
     ]
 
 

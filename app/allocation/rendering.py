@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from app.allocation.assumptions_store import Published
+from app.allocation.engine.assumptions import AssumptionSet
 from app.allocation.engine.defaults import default_document
 from app.allocation.engine.reasons import Reason, render
 from app.allocation.profiles import profile_state
@@ -13,9 +13,9 @@ from app.allocation.profiles import profile_state
 Names = Mapping[str, str]
 
 
-def names_of(published: Published, language: str) -> dict[str, str]:
+def names_of(assumptions: AssumptionSet, language: str) -> dict[str, str]:
     """The names of the asset classes in one language, in the order of the set."""
-    return {c.code: c.names[language] for c in published.assumptions.asset_classes}
+    return {c.code: c.names[language] for c in assumptions.asset_classes}
 
 
 def shown_weights(weights: Mapping[str, str], names: Names) -> list[dict[str, str]]:
@@ -67,17 +67,23 @@ def advice(row: Mapping[str, Any], names: Names, language: str) -> dict[str, Any
         "warnings": shown_warnings(record["warnings"], language),
         "policy_version": record["versions"]["policy"],
         "assumption_version": record["versions"]["assumptions"],
+        "views_version": record["versions"].get("views"),
         "engine_version": record["versions"]["engine"],
         "language": language,
     }
 
 
 def recommendation(row: Mapping[str, Any], names: Names, language: str, now: datetime) -> dict[str, Any]:
-    """A stored recommendation. `profile_until` of the row, where it has one, says how long its profile still counts."""
+    """A stored recommendation. `profile_until` of the row, where it has one, says how long its profile still counts;
+    `life_event_at`, since when it is open whether the answers still hold."""
     shown = advice(row, names, language)
-    until = row["profile_until"]
+    until, told_at = row["profile_until"], row.get("life_event_at")
+    if told_at is not None:
+        found = [{"code": "life_event", "params": {"date": told_at.date().isoformat()}}]
+        shown["warnings"] = shown_warnings(found, language) + shown["warnings"]
     if until is not None and row["basis"] == "advised":
-        found = _about_profile(until, now)
+        # Records of before the policy could be replaced lack the figure; it was 30 days for all of them.
+        found = _about_profile(until, now, row["record"].get("profile_warning_days", 30))
         shown["warnings"] = shown_warnings(found, language) + shown["warnings"]
     profile = row["record"]["profile"]
     return {
@@ -96,8 +102,8 @@ def recommendation(row: Mapping[str, Any], names: Names, language: str, now: dat
     }
 
 
-def _about_profile(until: datetime, now: datetime) -> list[dict[str, Any]]:
-    code = {"due": "profile_expires", "expired": "profile_expired"}.get(profile_state(until, now))
+def _about_profile(until: datetime, now: datetime, warning_days: int) -> list[dict[str, Any]]:
+    code = {"due": "profile_expires", "expired": "profile_expired"}.get(profile_state(until, now, warning_days))
     return [{"code": code, "params": {"valid_until": until.date().isoformat()}}] if code else []
 
 

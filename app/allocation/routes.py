@@ -1,21 +1,19 @@
-"""Questionnaire, risk profiles, recommendations and assumptions over HTTP."""
+"""Questionnaire, risk profiles and recommendations over HTTP."""
 
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.allocation import answers, assumptions_store, previews
-from app.allocation.engine.defaults import default_questionnaire
+from app.allocation import answers, previews
 from app.allocation.inputs import Inputs
 from app.allocation.preview_schemas import ModelPortfolioList, ModelPortfolioQuery, PreviewCreate
 from app.allocation.profiles import complete_profiles, profile_inputs, profile_state, read_profile, score_complete
 from app.allocation.reading import list_recommendations, read_recommendation
+from app.allocation.recomputing import verify
 from app.allocation.schemas import (
-    AssumptionSetList,
-    AssumptionSetRead,
     LanguageQuery,
     PreviewRead,
     QuestionnaireRead,
@@ -23,9 +21,11 @@ from app.allocation.schemas import (
     RecommendationPage,
     RecommendationQuery,
     RecommendationRead,
+    RecomputationRead,
     RiskProfileCreate,
     RiskProfileRead,
 )
+from app.allocation.versions.store import Executor, InForce, documents_of, in_force
 from app.auth.deps import needs
 from app.auth.service import Principal
 from app.customers.reading import refuse_missing
@@ -49,9 +49,9 @@ async def _lock_one(session: AsyncSession, customer_id: UUID) -> None:
 @router.get(
     "/questionnaire", response_model=QuestionnaireRead, summary="Read the risk questionnaire", responses=problems()
 )
-async def get_questionnaire(query: Language, _: Reader) -> Response:
+async def get_questionnaire(query: Language, connection: ReadDep, _: Reader) -> Response:
     """The version in force. What an option counts is not shown."""
-    language, questionnaire = query.language or "en", default_questionnaire()
+    language, questionnaire = query.language or "en", (await in_force(connection)).questionnaire
     questions = [
         {
             "id": question.id,
@@ -66,14 +66,16 @@ async def get_questionnaire(query: Language, _: Reader) -> Response:
     )
 
 
-def _profile(row: dict[str, Any], now: datetime, language: str) -> dict[str, Any]:
-    texts = {entry.id: entry.texts[language] for entry in default_questionnaire().contradictions}
+async def _profile(executor: Executor, row: dict[str, Any], now: datetime, language: str) -> dict[str, Any]:
+    answered = (await documents_of(executor, {"questionnaire": row["questionnaire_digest"]}))["questionnaire"]
+    texts = {entry.id: entry.texts[language] for entry in answered.contradictions}
+    warning_days = (await in_force(executor)).policy.profile_warning_days
     shown = {key: value for key, value in row.items() if key not in ("limit_code", "questionnaire_digest")}
     return {
         **shown,
         "limit": row["limit_code"],
         "contradictions": [{"id": found, "text": texts.get(found, found)} for found in row["contradictions"]],
-        "status": profile_state(row["valid_until"], now),
+        "status": profile_state(row["valid_until"], now, warning_days),
     }
 
 
@@ -88,11 +90,13 @@ async def create_risk_profile(
     customer_id: UUID, body: RiskProfileCreate, query: Language, session: SessionDep, now: NowDep, _: Writer
 ) -> Response:
     """Every question must be answered. The recommendation follows at once, and is advice from then on."""
-    if body.questionnaire_version not in (None, default_questionnaire().version):
+    rules = await in_force(session)
+    if body.questionnaire_version not in (None, rules.questionnaire.version):
         raise invalid("/questionnaire_version", "outdated", "Another version of the questionnaire is in force.")
     await _lock_one(session, customer_id)
-    [row] = await complete_profiles(session, {customer_id: body.answers}, now)
-    return json_response(_profile(row, now, query.language or "en"), 201, {"ETag": etag(f"{row['id']}.valid")})
+    [row] = await complete_profiles(session, rules, {customer_id: body.answers}, now)
+    shown = await _profile(session, row, now, query.language or "en")
+    return json_response(shown, 201, {"ETag": etag(f"{row['id']}.valid")})
 
 
 @customer_router.get(
@@ -105,7 +109,8 @@ async def get_risk_profile(
     customer_id: UUID, query: Language, connection: ReadDep, now: NowDep, _: Reader, if_none_match: IfNoneMatch = None
 ) -> Response:
     """The latest one, also if it has expired; `status` says so."""
-    shown = _profile(await read_profile(connection, customer_id), now, query.language or "en")
+    row = await read_profile(connection, customer_id)
+    shown = await _profile(connection, row, now, query.language or "en")
     return _tagged(shown, f"{shown['id']}.{shown['status']}", if_none_match)
 
 
@@ -118,6 +123,7 @@ def _tagged(shown: dict[str, Any], tag: str, if_none_match: str | None) -> Respo
 def _recommendation_tag(shown: dict[str, Any]) -> str:
     """A recommendation never changes but for its state; its warnings depend on the day, its texts on the language."""
     warned = "".join(f".{w['code']}" for w in shown["warnings"] if w["code"].startswith("profile_"))
+    warned += "".join(f".{w['params']['date']}" for w in shown["warnings"] if w["code"] == "life_event")
     until = shown["profile_valid_until"]
     dated = f".{until.timestamp():.0f}" if until else ""
     return f"{shown['id']}.{shown['state']}.{shown['language']}{dated}{warned}"
@@ -149,6 +155,19 @@ async def list_customer_recommendations(
     """Newest first; every one stays readable as it was made."""
     items, cursor = await list_recommendations(connection, customer_id, query, query.language, now)
     return json_response({"items": items, "next_cursor": cursor})
+
+
+@customer_router.get(
+    "/recommendations/{recommendation_id}/recomputation",
+    response_model=RecomputationRead,
+    summary="Compute a recommendation again from its record",
+    responses=problems("not_found", "erased"),
+)
+async def recompute_recommendation(
+    customer_id: UUID, recommendation_id: UUID, connection: ReadDep, _: Reader
+) -> Response:
+    """The proof for an audit: the record alone gives the weights that were recommended, or what it gives today."""
+    return json_response(await verify(connection, customer_id, recommendation_id))
 
 
 _ANSWERED = problems("malformed_json", "not_found", "erased", "no_recommendation", "conflict")
@@ -190,30 +209,6 @@ async def _answered(session: AsyncSession, customer_id: UUID, query: LanguageQue
 
 
 @router.get(
-    "/assumption-sets",
-    response_model=AssumptionSetList,
-    summary="List versions of the assumptions",
-    responses=problems(),
-)
-async def list_assumption_sets(connection: ReadDep, _: Reader) -> Response:
-    """Newest first; the published one with the highest version is in force."""
-    return json_response({"items": await assumptions_store.list_sets(connection)})
-
-
-@router.get(
-    "/assumption-sets/{version}",
-    response_model=AssumptionSetRead,
-    summary="Read a version of the assumptions",
-    responses=problems("not_found"),
-)
-async def get_assumption_set(
-    version: Annotated[int, Path(ge=1, le=2**31 - 1)], connection: ReadDep, _: Reader
-) -> Response:
-    """The whole document: asset classes, expected returns, volatilities, correlations, with their sources."""
-    return json_response(await assumptions_store.read_set(connection, version))
-
-
-@router.get(
     "/model-portfolios",
     response_model=ModelPortfolioList,
     summary="Compute the model portfolios of the risk classes",
@@ -223,10 +218,10 @@ async def list_model_portfolios(
     query: Annotated[ModelPortfolioQuery, Query()], connection: ReadDep, now: NowDep, _: Reader
 ) -> Response:
     """C1 to C5 for people of a segment, stage and age, each at the ceiling of its class. Writes nothing."""
-    published = await assumptions_store.current_assumptions(connection)
+    rules = await in_force(connection)
     segment = query.segment or _segment_of(query.kind)
     person = Inputs(query.kind, segment, query.stage, query.age)
-    items = previews.model_portfolios(published, person, query.language, now)
+    items = previews.model_portfolios(rules, person, query.language, now)
     return json_response({"items": items})
 
 
@@ -238,11 +233,11 @@ async def list_model_portfolios(
 )
 async def preview_recommendation(body: PreviewCreate, connection: ReadDep, now: NowDep, _: Reader) -> Response:
     """What would be recommended, if. Writes nothing."""
-    published = await assumptions_store.current_assumptions(connection)
+    rules = await in_force(connection)
     for place, code in enumerate(body.excluded):
-        if code not in published.assumptions.codes:
+        if code not in rules.assumptions.codes:
             raise invalid(f"/excluded/{place}", "unknown_asset_class", "The assumptions in force lack this class.")
-    [shown] = previews.preview(published, [_described(body)], body.language, now)
+    [shown] = previews.preview(rules, [_described(body, rules)], body.language, now)
     return json_response(shown)
 
 
@@ -250,10 +245,10 @@ def _segment_of(kind: str) -> str:
     return "small_business" if kind == "business" else "mass"
 
 
-def _described(body: PreviewCreate) -> Inputs:
+def _described(body: PreviewCreate, rules: InForce) -> Inputs:
     answered: dict[str, Any] = {}
     if body.answers is not None:
-        answered = profile_inputs(score_complete([body.answers], "/answers"), 0)
+        answered = profile_inputs(score_complete(rules.questionnaire, [body.answers], "/answers"), 0)
     elif body.profile is not None:
         need = float(body.profile.liquidity_need)
         answered = {**body.profile.model_dump(), "liquidity_need": need, "has_valid_profile": True}

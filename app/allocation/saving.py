@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.allocation.engine.recommend import Recommendations
-from app.allocation.records import basis_of, class_of, level_of, limit_of, share, status_of, weights_of
+from app.allocation.records import alike, basis_of, class_of, level_of, limit_of, share, status_of, weights_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,9 @@ _SUPERSEDE = text(
 )
 _INSERT = text(
     """INSERT INTO recommendations (id, customer_id, basis, state, status, weights, expected_return, volatility,
-        annual_cost, risk_class, risk_level, limit_code, assumption_version, record, created_at, supersedes)
+        annual_cost, risk_class, risk_level, limit_code, record, created_at, supersedes)
     SELECT id, customer_id, basis, 'proposed', status, CAST(weights AS jsonb), CAST(expected_return AS numeric),
-        CAST(volatility AS numeric), CAST(annual_cost AS numeric), risk_class, risk_level, limit_code, :assumptions,
+        CAST(volatility AS numeric), CAST(annual_cost AS numeric), risk_class, risk_level, limit_code,
         CAST(record AS jsonb), :now, supersedes
     FROM unnest(CAST(:ids AS uuid[]), CAST(:customers AS uuid[]), CAST(:bases AS text[]), CAST(:statuses AS text[]),
         CAST(:weights AS text[]), CAST(:returns AS text[]), CAST(:volatilities AS text[]), CAST(:costs AS text[]),
@@ -78,7 +78,6 @@ async def save_drafts(
     rows: Sequence[int],
     drafts: Sequence[Draft],
     records: Sequence[dict[str, Any]],
-    assumption_version: int,
     now: datetime,
 ) -> None:
     """Propose the portfolios of the chosen rows of `result`, one draft and one record each.
@@ -90,9 +89,7 @@ async def save_drafts(
     shown = _columns(result, rows)
     documents = {"records": [orjson.dumps(record).decode() for record in records]}
     former = {"supersedes": [d.former for d in drafts]}
-    await session.execute(
-        _INSERT, {"now": now, "assumptions": assumption_version, **owned, **shown, **documents, **former}
-    )
+    await session.execute(_INSERT, {"now": now, **owned, **shown, **documents, **former})
     await session.execute(
         _POINT,
         {
@@ -107,14 +104,15 @@ async def save_drafts(
 
 def _columns(result: Recommendations, rows: Sequence[int]) -> dict[str, list[Any]]:
     """What the engine said of the chosen rows, as columns of `recommendations`."""
-    return {
-        "bases": [basis_of(result, i) for i in rows],
-        "statuses": [status_of(result, i) for i in rows],
-        "weights": [orjson.dumps(weights_of(result.codes, result.weights[i])).decode() for i in rows],
-        "returns": [share(x) for x in result.expected_return[rows].tolist()],
-        "volatilities": [share(x) for x in result.volatility[rows].tolist()],
-        "costs": [share(x) for x in result.annual_cost[rows].tolist()],
-        "classes": [class_of(result, i) for i in rows],
-        "levels": [level_of(result.risk_level[i]) for i in rows],
-        "limits": [limit_of(result, i) for i in rows],
-    }
+    one_of_each, place_of = alike(result, rows)
+    shown = [
+        (
+            *(basis_of(result, i), status_of(result, i), class_of(result, i), level_of(result.risk_level[i])),
+            orjson.dumps(weights_of(result.codes, result.weights[i])).decode(),
+            *(share(float(f[i])) for f in (result.expected_return, result.volatility, result.annual_cost)),
+        )
+        for i in one_of_each
+    ]
+    names = ("bases", "statuses", "classes", "levels", "weights", "returns", "volatilities", "costs")
+    columns = zip(*(shown[place] for place in place_of), strict=True)
+    return {**dict(zip(names, map(list, columns), strict=True)), "limits": [limit_of(result, i) for i in rows]}

@@ -33,6 +33,14 @@ Share = Annotated[str, Field(pattern=r"^-?\d+\.\d+$", examples=["0.355"])]
 ShareInput = Annotated[
     str, Field(pattern=r"^(0(\.\d{1,4})?|1(\.0{1,4})?)$", description="A share from 0 to 1", examples=["0.25"])
 ]
+AmountInput = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9]{1,13}(\.[0-9]{1,4})?$",
+        description="In the institution's currency: zero or more, below ten trillion, four decimals at most",
+        examples=["12500.00"],
+    ),
+]
 Points = Annotated[float, Field(ge=0, le=100, strict=True, allow_inf_nan=False)]
 Years = Annotated[float, Field(ge=0, le=130, strict=True, allow_inf_nan=False)]
 Answers = Annotated[
@@ -173,6 +181,7 @@ class PreviewRead(BaseModel):
     warnings: list[WarningRead]
     policy_version: str
     assumption_version: int
+    views_version: int | None
     engine_version: str
     language: TextLanguage
 
@@ -226,23 +235,23 @@ class RecommendationAnswer(BaseModel):
     recommendation_id: UUID
 
 
-class AssumptionSetSummary(BaseModel):
-    """One version of the capital market assumptions."""
+class ComputedPortfolio(BaseModel):
+    """What decides a recommendation, in plain values."""
 
-    version: int
-    name: str
-    status: Literal["draft", "published"]
-    created_at: datetime
-    published_at: datetime | None
-
-
-class AssumptionSetRead(AssumptionSetSummary):
-    """One version of the capital market assumptions, whole."""
-
-    document: dict[str, Any]
+    weights: dict[str, Share]
+    score: int
+    basis: Basis
+    risk_class: RiskClass
+    risk_level: RiskLevel | None
+    limit: LimitCode
 
 
-class AssumptionSetList(BaseModel):
-    """All versions, newest first."""
+class RecomputationRead(BaseModel):
+    """A stored recommendation computed again from its record."""
 
-    items: list[AssumptionSetSummary]
+    recommendation_id: UUID
+    same: bool = Field(description="Whether the record still gives what was recommended")
+    stored: ComputedPortfolio
+    recomputed: ComputedPortfolio
+    record: dict[str, Any] = Field(description="Inputs, sources, versions with their digests, reasons: as written")
+    engine_version: str = Field(description="Of the engine that computed it again")

@@ -27,6 +27,7 @@ SCOPES: dict[str, str] = {
     "actions:write": "Complete and cancel actions.",
     "allocation:read": "Read recommendations, profiles, assumptions.",
     "allocation:write": "Save risk profiles, accept recommendations.",
+    "assumptions:write": "Draft and publish assumptions, views, policies and questionnaires of portfolios.",
     "webhooks:read": "Read webhook endpoints and their deliveries.",
     "webhooks:write": "Create, change and delete webhook endpoints.",
     "events:read": "Read the feed of events.",

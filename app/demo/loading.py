@@ -19,7 +19,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.allocation.service import REVIEWED_AT_ONCE, review_due
+from app.allocation.reviewing import REVIEWED_AT_ONCE, review_due
+from app.allocation.reviews.due import REMINDED_AT_ONCE, remind_due
 from app.config import Settings
 from app.customers.schemas import CustomerCreate
 from app.customers.service import create_customers
@@ -256,6 +257,8 @@ async def _let_time_act(session: AsyncSession, settings: Settings, now: datetime
         added.transitions += len(changes)
         await settle(session)
     while await review_due(session, now) == REVIEWED_AT_ONCE:
+        await settle(session)
+    while await remind_due(session, now) == REMINDED_AT_ONCE:
         await settle(session)
     count = PERFORMED_AT_ONCE
     while count == PERFORMED_AT_ONCE:

@@ -16,7 +16,9 @@ from app.allocation.answers import accept
 from app.allocation.engine.defaults import default_questionnaire
 from app.allocation.engine.questionnaire import TOLERANCE, Question
 from app.allocation.profiles import complete_profiles
+from app.allocation.versions.store import in_force
 from app.db import settle
+from app.demo.portfolios import state_wishes, tell_holdings
 from app.demo.shapes import DemoSignal
 
 _SPREAD = 0.12
@@ -35,6 +37,7 @@ _ACCEPTABLE = text(
 
 async def complete_what_signals_tell(session: AsyncSession, signals: Sequence[DemoSignal], now: datetime) -> None:
     """Save answers and accept portfolios of the customers whose signals say so; these are locked."""
+    await tell_holdings(session, signals, now)
     answering = {s.external_id for s in signals if s.type == "risk_profile_completed"}
     accepting = {s.external_id for s in signals if s.type == "portfolio_accepted"}
     if not answering | accepting:
@@ -46,8 +49,9 @@ async def complete_what_signals_tell(session: AsyncSession, signals: Sequence[De
         if row.external_id in answering
     }
     if answers:
-        await complete_profiles(session, answers, now)
+        await complete_profiles(session, await in_force(session), answers, now)
         await settle(session)
+        await state_wishes(session, {row.id: row.external_id for row in rows if row.id in answers}, now)
     ids = [row.id for row in rows if row.external_id in accepting]
     chosen = (await session.execute(_ACCEPTABLE, {"ids": ids, "now": now})).all() if ids else []
     if chosen:

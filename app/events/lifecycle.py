@@ -91,3 +91,29 @@ class RulesFrozen(Event):
             )
             for customer, transition, until in self.items
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class ClosuresTold(Event):
+    """What is known now of customers of whom a closure was asked or taken back: since when they want to close, or None.
+
+    A request from before the customer last came out of decline is past.
+    """
+
+    announced: Mapping[UUID, datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class LifeEvent:
+    """Something that may change what suits a customer, such as a marriage or an inheritance; `kind` as it was told."""
+
+    customer_id: UUID
+    kind: str | None
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LifeEventsTold(Event):
+    """Life events became known."""
+
+    items: tuple[LifeEvent, ...]

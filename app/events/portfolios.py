@@ -60,3 +60,39 @@ class RecommendationsAccepted(Event):
             PublicEvent("recommendation.accepted", customer, self.at, {"recommendation_id": str(recommendation)})
             for customer, recommendation in self.accepted
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingsChanged(Event):
+    """What customers hold was told anew, or the target it is measured against is another.
+
+    `breached`: those of them who hold an asset class outside its band.
+    """
+
+    customer_ids: tuple[UUID, ...]
+    breached: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioReviewsOpened(Event):
+    """Reasons came up for somebody to look at customers' portfolios: those that were not open already."""
+
+    items: tuple[tuple[UUID, UUID, str], ...]  # (customer_id, review_id, reason)
+
+    def public(self) -> list[PublicEvent]:
+        return [
+            PublicEvent("portfolio.review_due", customer, self.at, {"review_id": str(review), "reason": reason})
+            for customer, review, reason in self.items
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationVersionPublished(Event):
+    """A version of what portfolios follow from came into force; `kind` is assumptions, views, policy or questionnaire."""
+
+    kind: str
+    version: int
+
+    def public(self) -> list[PublicEvent]:
+        data = {"kind": self.kind, "version": self.version}
+        return [PublicEvent("allocation.version_published", None, self.at, data)]

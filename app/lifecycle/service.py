@@ -32,6 +32,7 @@ from app.lifecycle.parking import Offered, Owner, lock_owners, park, unpark
 from app.lifecycle.policies import policies_of
 from app.lifecycle.retracting import retract, unretractable
 from app.lifecycle.saving import Step, Verdict, save_steps, save_verdicts
+from app.lifecycle.telling import tell_others
 
 _MAX_STEPS = 2000
 """Due moments that one catch-up may work through; more would mean that a rule makes itself due for ever."""
@@ -135,6 +136,7 @@ async def _take(
                 profiles.setdefault(signal.customer_id, {})[name] = value
     await note_moments(session, {i: ahead[i] for i in earliest if i in ahead})
     profiles |= await retract(session, [signal for signal, _ in new], now, zone)
+    await tell_others(session, [signal for signal, _ in new], now)
     if profiles:
         await set_profile(session, profiles, now)
     moments = {i: ahead.get(i, now) for i in earliest}

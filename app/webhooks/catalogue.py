@@ -9,33 +9,19 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from typing_extensions import TypeAliasType
 
 from app.events import PUBLIC_TYPES
+from app.webhooks.envelope import CustomerEventData, EventEnvelope
+from app.webhooks.portfolio_events import (
+    AllocationVersionPublishedEvent,
+    PortfolioReviewDueEvent,
+    RecommendationAcceptedEvent,
+    RecommendationCreatedEvent,
+)
 
 Stage = Literal["prospect", "trial", "growth", "mature", "decline"]
-EventId = Annotated[
-    str, Field(pattern=r"^evt_[0-9a-f]{32}$", max_length=36, description="Stable: repeats of an event carry it too")
-]
-
-
-class CustomerEventData(BaseModel):
-    """What every event about a customer says."""
-
-    customer_id: UUID = Field(description="The customer it is about")
-    sequence: int = Field(
-        ge=1, description="Number of the event among all of this customer: orders them and shows gaps"
-    )
-
-
-class EventEnvelope(BaseModel):
-    """What every event is wrapped in."""
-
-    model_config = ConfigDict(serialize_by_alias=True)
-
-    id: EventId
-    timestamp: datetime = Field(description="When it happened (UTC)")
 
 
 class CustomerCreatedData(CustomerEventData):
@@ -162,35 +148,6 @@ class ActionSkippedEvent(EventEnvelope):
     data: ActionData
 
 
-class RecommendationCreatedData(CustomerEventData):
-    """A recommended portfolio, without its weights."""
-
-    recommendation_id: UUID
-    basis: Literal["advised", "indicative"] = Field(description="Whether a valid risk profile stands behind it")
-    risk_class: str | None = Field(description="C1 to C5, of the customer")
-    risk_level: str | None = Field(description="R1 to R5, of the portfolio")
-
-
-class RecommendationCreatedEvent(EventEnvelope):
-    """A customer has a new recommended portfolio."""
-
-    type: Literal["recommendation.created"]
-    data: RecommendationCreatedData
-
-
-class RecommendationAcceptedData(CustomerEventData):
-    """The portfolio accepted."""
-
-    recommendation_id: UUID
-
-
-class RecommendationAcceptedEvent(EventEnvelope):
-    """A customer accepted the recommended portfolio."""
-
-    type: Literal["recommendation.accepted"]
-    data: RecommendationAcceptedData
-
-
 class OperationFinishedData(BaseModel):
     """The operation, and how it ended."""
 
@@ -248,6 +205,8 @@ FeedEvent = TypeAliasType(
         | ActionSkippedEvent
         | RecommendationCreatedEvent
         | RecommendationAcceptedEvent
+        | PortfolioReviewDueEvent
+        | AllocationVersionPublishedEvent
         | OperationFinishedEvent
         | EndpointDisabledEvent,
         Field(discriminator="type"),

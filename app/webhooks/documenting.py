@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Header
 
 from app.events import PUBLIC_TYPES
-from app.webhooks.catalogue import MODELS, EventEnvelope
+from app.webhooks.catalogue import MODELS
+from app.webhooks.envelope import EventEnvelope
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     "2XX": {

@@ -9,13 +9,16 @@ from app.allocation.engine.constraints import Group
 from app.allocation.engine.defaults import default_assumptions, default_document, default_policy
 from app.allocation.engine.people import Kind, Restriction
 from app.allocation.engine.policy import parse_policy, unmatched_classes
+from app.allocation.engine.portfolios import FrontierCache
 from app.allocation.engine.problems import InvalidDocument
 from app.allocation.engine.profile import risk_scores
+from app.allocation.engine.recommend import recommend
 from app.allocation.engine.signatures import constraints_of, growth_steps, signatures_of
 from tests.allocation.engine_cases import mixed_people, people
 
 POLICY, ASSUMPTIONS = default_policy(), default_assumptions()
 CODES = ASSUMPTIONS.codes
+CACHE = FrontierCache()
 
 
 def constraints_for(**customer):
@@ -59,16 +62,16 @@ def test_alternatives_are_for_high_net_worth_only():
         assert [upper(constraints, code) for code in POLICY.alternatives] == [0, 0, 0]
         assert group(constraints, "alternatives") is None
     rich = constraints_for(segment="high_net_worth")
-    assert upper(rich, "real_estate") == 0.2
+    assert upper(rich, "real_estate") == 0.1
     assert upper(rich, "hedge_funds") == 0.1
-    assert group(rich, "alternatives").maximum == 0.3
+    assert group(rich, "alternatives").maximum == 0.2
 
 
 def test_prospects_and_trials_are_offered_no_hedge_funds():
     for stage in ("prospect", "trial"):
         constraints = constraints_for(segment="high_net_worth", stage=stage)
         assert upper(constraints, "hedge_funds") == 0
-        assert upper(constraints, "real_estate") == 0.2
+        assert upper(constraints, "real_estate") == 0.1
         assert group(constraints, "alternatives") is None  # 20 % and 10 % are all that is left
     assert constraints_for(stage="prospect") == constraints_for(stage="decline")
 
@@ -168,3 +171,10 @@ def test_classes_that_the_assumptions_lack_are_named():
     found = {(p.pointer, p.code) for p in unmatched_classes(parse_policy(document), ASSUMPTIONS)}
     assert found == {("/cash_class", "missing_cash_class"), ("/alternatives", "unknown_asset_class")}
     assert unmatched_classes(POLICY, ASSUMPTIONS) == []
+
+
+@pytest.mark.parametrize(("tolerance", "held"), [(20.0, False), (40.0, False), (41.0, True), (60.0, True)])
+def test_alternatives_begin_with_the_class_that_the_policy_names(tolerance, held):
+    result = recommend(POLICY, ASSUMPTIONS, people({"segment": "high_net_worth", "tolerance": tolerance}), CACHE)
+    alternatives = [result.codes.index(code) for code in POLICY.alternatives]
+    assert bool(result.weights[0, alternatives].sum() > 0) is held

@@ -43,12 +43,13 @@ CASES = [
         {"limits": {"zh": "现金的下限、现金的上限", "en": "the minimum of Cash, the maximum of Cash"}},
     ),
     ({}, "segment_no_alternatives", {"asset_classes": ["real_estate", "commodities", "hedge_funds"]}),
+    ({"segment": "high_net_worth", "tolerance": 30.0}, "class_no_alternatives", {"risk_class": "C3"}),
     ({"segment": "small_business", "is_business": True}, "segment_minimum_cash", {"cash": 15.0}),
     ({"segment": "small_business", "is_business": True}, "segment_minimum_liquid", {"liquid": 60.0}),
     ({"segment": "high_net_worth", "stage": "trial"}, "stage_excluded", {"asset_classes": ["hedge_funds"]}),
     ({"restriction": Restriction(("gold",))}, "restriction_excluded", {"classes": {"zh": "黄金", "en": "Gold"}}),
     ({"restriction": Restriction((), 0.125)}, "restriction_minimum_cash", {"cash": 12.5}),
-    ({"tolerance": 70}, "class_capped", {"asset_classes": ["emerging_equity"], "maximum": 25.0}),
+    ({"tolerance": 70}, "class_capped", {"asset_classes": ["emerging_equity"], "maximum": 10.0}),
     ({"contradictions": 2}, "contradictory_answers", {"count": 2}),
 ]
 

@@ -7,7 +7,8 @@ from sqlalchemy import text
 
 from app.allocation.engine.defaults import default_document
 from app.allocation.preview_schemas import ModelPortfolioList
-from app.allocation.schemas import AssumptionSetRead, PreviewRead
+from app.allocation.schemas import PreviewRead
+from app.allocation.versions.schemas import AllocationVersionRead
 from tests.allocation.customers_and_answers import BOLD, complete, create, current, weights
 
 PROFILE = {"tolerance": 70, "capacity": 75, "horizon_years": 20}
@@ -36,12 +37,13 @@ async def test_model_portfolios_rise_from_class_to_class(client):
 
 
 async def test_model_portfolios_obey_the_rules_of_stage_and_segment(client):
-    trial = await models(client, age=30, segment="high_net_worth", stage="trial")
-    mature = await models(client, age=30, segment="high_net_worth", stage="mature")
+    rich = await models(client, age=30, segment="high_net_worth", stage="mature")
     mass = await models(client, age=30)
-    assert all("hedge_funds" not in weights(item) for item in trial)
-    assert any("hedge_funds" in weights(item) for item in mature)
+    trial = await models(client, age=30, segment="high_net_worth", stage="trial")
+    assert ["real_estate" in weights(item) for item in rich] == [False, False, True, True, True]
     assert all("real_estate" not in weights(item) for item in mass)
+    assert all("hedge_funds" not in weights(item) for item in trial)
+    assert all("stage_excluded" in {reason["code"] for reason in item["reasons"]} for item in trial[2:])
 
 
 async def test_a_preview_gives_what_the_customer_would_get(client):
@@ -119,7 +121,7 @@ async def test_the_assumptions_in_force_can_be_read_whole(client):
     listed = (await client.get("/v1/allocation/assumption-sets")).json()["items"]
     assert [(s["version"], s["status"]) for s in listed] == [(1, "published")]
     read = await client.get("/v1/allocation/assumption-sets/1")
-    AssumptionSetRead.model_validate(read.json())
+    AllocationVersionRead.model_validate(read.json())
     assert read.json()["document"] == default_document("assumptions")
     assert (await client.get("/v1/allocation/assumption-sets/2")).status_code == 404
     assert (await client.get("/v1/allocation/assumption-sets/0")).status_code == 422

@@ -5,12 +5,14 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import select, text
 
-from app.allocation.assumptions_store import assumptions_of, document_digest, ensure_assumptions
-from app.allocation.engine.policy import parse_policy
-from app.allocation.models import AllocationDocument, AssumptionSetRow, Recommendation
+from app.allocation.engine.defaults import default_document
+from app.allocation.models import AllocationVersion, Recommendation
 from app.allocation.profiles import complete_profiles
-from app.allocation.records import compute, inputs_of_record, weights_of
-from app.allocation.service import recommend, review_due
+from app.allocation.recomputing import recompute
+from app.allocation.records import weights_of
+from app.allocation.reviewing import review_due
+from app.allocation.service import recommend
+from app.allocation.versions.store import digest, ensure_versions, in_force
 from app.customers.schemas import CustomerCreate
 from app.customers.service import create_customers, lock
 from app.events import take_published
@@ -44,7 +46,8 @@ async def answer(db, ids, now=NOW):
     sets = (BOLD, MODERATE, SHORT)
     async with db.transaction() as session:
         await lock(session, ids)
-        await complete_profiles(session, {one: sets[i % 3] for i, one in enumerate(ids)}, now)
+        rules = await in_force(session)
+        await complete_profiles(session, rules, {one: sets[i % 3] for i, one in enumerate(ids)}, now)
 
 
 async def stored(db):
@@ -102,26 +105,29 @@ async def test_computing_again_from_the_record_gives_the_same_weights(db):
     rows = await stored(db)
     assert {row["basis"] for row in rows} == {"advised", "indicative"}
     for row in rows:
-        versions = row["record"]["versions"]
         async with db.read() as connection:
-            body = await connection.execute(
-                select(AllocationDocument.body).where(AllocationDocument.digest == versions["policy_digest"])
-            )
-            policy = parse_policy(body.scalar_one())
-            published = await assumptions_of(connection, versions["assumptions"], versions["assumptions_digest"])
-        result = compute(policy, published.assumptions, [inputs_of_record(row["record"])]).result
+            result = (await recompute(connection, row["record"])).result
         assert weights_of(result.codes, result.weights[0]) == row["weights"]
         assert int(result.score[0]) == row["record"]["score"]
+
+
+async def test_a_record_from_before_there_were_views_is_computed_again_without_any(db):
+    ids = await make(db, 4)
+    for row in await stored(db):
+        versions = {k: v for k, v in row["record"]["versions"].items() if not k.startswith("views")}
+        async with db.read() as connection:
+            result = (await recompute(connection, row["record"] | {"versions": versions})).result
+        assert weights_of(result.codes, result.weights[0]) == row["weights"]
+    assert len(ids) == 4
 
 
 async def test_the_record_names_the_profile_and_every_version(db):
     [one] = await make(db, 1)
     await answer(db, [one])
     record = (await stored(db))[-1]["record"]
-    assert record["versions"]["policy_digest"] == document_digest("policy")
-    assert record["profile"]["questionnaire_digest"] == document_digest("questionnaire")
-    kept = await counted(db, "SELECT count(*) FROM allocation_documents WHERE digest = :d", d=document_digest("policy"))
-    assert kept == 1
+    for kind in ("assumptions", "views", "policy"):
+        assert record["versions"][f"{kind}_digest"] == digest(default_document(kind))
+    assert record["profile"]["questionnaire_digest"] == digest(default_document("questionnaire"))
     assert record["profile"]["id"] == str(await counted(db, "SELECT id FROM risk_profiles"))
     assert record["customer_version"] >= 1
     assert record["computed_at"] == NOW.isoformat()
@@ -149,27 +155,32 @@ async def test_equal_weights_with_another_standing_make_a_record_without_an_even
     assert sorted(row["state"] for row in rows.values()) == ["proposed"] * 3 + ["superseded"] * 3
 
 
+def published(version, body):
+    return AllocationVersion(
+        kind="assumptions",
+        version=version,
+        name="next",
+        status="published",
+        body=body,
+        digest=digest(body),
+        created_at=NOW,
+        published_at=NOW,
+    )
+
+
 async def test_new_assumptions_reach_only_those_whose_portfolio_they_change(db):
     ids = await make(db, 12)
+    body = default_document("assumptions")
     async with db.transaction() as session:
-        row = (await session.execute(select(AssumptionSetRow))).scalar_one()
-        same = AssumptionSetRow(
-            version=2, name="same", status="published", body=row.body, digest="same", created_at=NOW, published_at=NOW
-        )
-        session.add(same)
+        session.add(published(2, body | {"name": "the same figures"}))
         await session.flush()
         assert await recommend(session, ids, NOW) == []
-        classes = [dict(c, expected_return=c["expected_return"] / 2) for c in row.body["asset_classes"][:1]]
-        body = row.body | {"asset_classes": classes + row.body["asset_classes"][1:]}
-        session.add(
-            AssumptionSetRow(
-                version=3, name="worse", status="published", body=body, digest="worse", created_at=NOW, published_at=NOW
-            )
-        )
+        classes = [dict(c, expected_return=c["expected_return"] / 2) for c in body["asset_classes"][:1]]
+        session.add(published(3, body | {"asset_classes": classes + body["asset_classes"][1:]}))
         await session.flush()
         assert len(await recommend(session, ids, NOW)) == 12
     newest = [row for row in await stored(db) if row["state"] == "proposed"]
-    assert {row["assumption_version"] for row in newest} == {3}
+    assert {row["record"]["versions"]["assumptions"] for row in newest} == {3}
 
 
 async def test_advice_becomes_an_indication_when_its_profile_ends(db):
@@ -210,7 +221,6 @@ async def test_a_review_takes_as_many_as_it_is_told(db):
 
 async def test_defaults_are_stored_once(db):
     async with db.transaction() as session:
-        await ensure_assumptions(session, NOW)
-        await ensure_assumptions(session, NOW)
-    assert await counted(db, "SELECT count(*) FROM assumption_sets") == 1
-    assert await counted(db, "SELECT count(*) FROM allocation_documents") == 2
+        await ensure_versions(session, NOW)
+        await ensure_versions(session, NOW)
+    assert await counted(db, "SELECT count(*) FROM allocation_versions") == 4

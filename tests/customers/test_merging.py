@@ -84,7 +84,7 @@ async def test_an_edit_of_the_duplicates_profile_says_nothing_of_the_customer(cl
 async def test_every_read_of_a_duplicate_points_to_the_customer(client, path):
     customer, duplicate = await make_customer(client), await make_customer(client)
     await merged(client, customer, duplicate)
-    answer = await client.get(path.replace("{customer_id}", duplicate["id"]))
+    answer = await client.get(path.format(customer_id=duplicate["id"], recommendation_id=customer["id"]))
     assert (answer.status_code, answer.json()["code"]) == (410, "merged"), answer.text
     assert answer.json()["blockers"] == [{"code": "merged", "into": customer["id"]}]
     assert answer.headers["location"] == f"/v1/customers/{customer['id']}"

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from app.allocation.engine.defaults import default_questionnaire
 from app.allocation.profiles import score_complete
 from app.clock import utc_now
 from app.config import Settings
@@ -26,13 +27,13 @@ SEGMENTS = ("mass", "affluent", "high_net_worth", "small_business")
 def test_everybody_answers_every_question_and_always_the_same(name, birth_on, segment):
     answers = answers_of(name, birth_on, segment, date(2026, 1, 1))
     assert answers == answers_of(name, birth_on, segment, date(2026, 1, 1))
-    assert 0 <= score_complete([answers], "/answers").tolerance[0] <= 100
+    assert 0 <= score_complete(default_questionnaire(), [answers], "/answers").tolerance[0] <= 100
 
 
 def test_the_young_answer_more_boldly_than_the_old():
     def mean(birth_on: date) -> float:
         answers = [answers_of(f"sim-{i}", birth_on, "mass", date(2026, 1, 1)) for i in range(200)]
-        return float(score_complete(answers, "/answers").tolerance.mean())
+        return float(score_complete(default_questionnaire(), answers, "/answers").tolerance.mean())
 
     assert mean(date(1996, 1, 1)) > mean(date(1946, 1, 1)) + 5
 

@@ -12,6 +12,8 @@ import numpy as np
 
 from app.allocation.engine.correlation import Array, nearest_correlation, read_only, smallest_eigenvalue
 from app.allocation.engine.document import Cursor
+from app.allocation.engine.prior import FIELDS as PRIOR_FIELDS
+from app.allocation.engine.prior import HIGHEST_RETURN, LOWEST_RETURN, PUBLISHED, Prior, parse_prior
 
 FEWEST_CLASSES, MOST_CLASSES = 2, 40
 RISK_LEVELS = ("R1", "R2", "R3", "R4", "R5")
@@ -34,8 +36,8 @@ _SET_FIELDS = ("currency", "horizon", "source", "as_of", "asset_classes", "corre
 
 @dataclass(frozen=True)
 class AssetClass:
-    """One asset class. `expected_return` (arithmetic), `volatility` and `annual_cost` are for one year, as shares
-    (0.05 is 5 %); `risk_level` is 1 to 5 for R1 to R5; `growth` counts towards the cap that age sets."""
+    """One asset class. `expected_return` (arithmetic, as published), `volatility` and `annual_cost` are for one year, as
+    shares (0.05 is 5 %); `risk_level` is 1 to 5 for R1 to R5; `growth` counts towards the cap that age sets."""
 
     code: str
     names: Mapping[str, str]
@@ -59,7 +61,10 @@ class CorrelationRepair:
 
 @dataclass(frozen=True, eq=False)
 class AssumptionSet:
-    """A complete set: k asset classes and their correlation (k, k). Two sets with equal figures are equal."""
+    """A complete set: k asset classes and their correlation (k, k). Two sets that say the same are equal.
+
+    `moved` holds the expected returns (k) after views; without it they are those of the `prior`.
+    """
 
     asset_classes: tuple[AssetClass, ...]
     correlation: Array = field(repr=False)
@@ -68,19 +73,26 @@ class AssumptionSet:
     source: str
     as_of: dt.date
     repair: CorrelationRepair | None = None
+    prior: Prior = PUBLISHED
+    moved: tuple[float, ...] | None = None
 
     @cached_property
     def identity(self) -> str:
         """A digest of everything that can change a portfolio: part of the key of every cached frontier."""
         figures = [
-            (c.code, c.risk_level, c.liquid, c.growth, c.expected_return, c.volatility, c.annual_cost, c.market_weight)
+            (c.code, c.risk_level, c.liquid, c.growth, c.volatility, c.annual_cost, c.market_weight)
             for c in self.asset_classes
         ]
-        content = json.dumps([figures, self.correlation.tolist()]).encode()
+        content = json.dumps([figures, self.expected_returns.tolist(), self.correlation.tolist()]).encode()
         return hashlib.sha256(content).hexdigest()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, AssumptionSet) and self.identity == other.identity
+        return isinstance(other, AssumptionSet) and self._said == other._said
+
+    @property
+    def _said(self) -> tuple[object, ...]:
+        stated = (self.asset_classes, self.currency, self.horizon, self.source, self.as_of, self.repair, self.prior)
+        return self.identity, *stated
 
     def __hash__(self) -> int:
         return hash(self.identity)
@@ -91,8 +103,12 @@ class AssumptionSet:
 
     @cached_property
     def expected_returns(self) -> Array:
-        """(k,) arithmetic, one year."""
-        return read_only([c.expected_return for c in self.asset_classes])
+        """(k,) arithmetic, one year: what portfolios are computed with, by the prior and the views applied to it."""
+        if self.moved is not None:
+            return read_only(self.moved)
+        published = read_only([c.expected_return for c in self.asset_classes])
+        market_weights = read_only([c.market_weight for c in self.asset_classes])
+        return read_only(self.prior.returns(published, self.covariance, market_weights))
 
     @cached_property
     def volatilities(self) -> Array:
@@ -130,7 +146,7 @@ def parse_assumptions(document: object, *, repair_tolerance: float = 0.05) -> As
         InvalidDocument: with one problem for each thing that is wrong.
     """
     root = Cursor(document)
-    root.fields(_SET_FIELDS, optional=("name", "description", "correlation_source"))
+    root.fields(_SET_FIELDS, optional=("name", "description", "correlation_source", *PRIOR_FIELDS))
     classes = tuple(_asset_class(place) for place in root.items("asset_classes", FEWEST_CLASSES, MOST_CLASSES))
     _check_together(root, classes)
     correlation, repair = _correlation(root, len(classes), repair_tolerance)
@@ -139,15 +155,17 @@ def parse_assumptions(document: object, *, repair_tolerance: float = 0.05) -> As
     if currency and not (len(currency) == 3 and currency.isascii() and currency.isupper()):
         root.child("currency").problem("bad_currency", "must be an ISO 4217 code such as USD")
     horizon, source = root.text("horizon", longest=100), root.text("source")
+    found = AssumptionSet(classes, correlation, currency, horizon, source, as_of, repair, parse_prior(root))
+    _check_prior(root, found)
     root.finish()
-    return AssumptionSet(classes, correlation, currency, horizon, source, as_of, repair)
+    return found
 
 
 def _asset_class(place: Cursor) -> AssetClass:
     place.fields(_CLASS_FIELDS)
     level = place.choice("risk_level", RISK_LEVELS)
     volatility = place.number("volatility", 0, 2)
-    published = place.number("expected_return", -0.5, 1)
+    published = place.number("expected_return", LOWEST_RETURN, HIGHEST_RETURN)
     measure = place.choice("return_measure", ("arithmetic", "compound"))
     return AssetClass(
         code=place.code("code"),
@@ -173,6 +191,20 @@ def _check_together(root: Cursor, classes: tuple[AssetClass, ...]) -> None:
     total = sum(c.market_weight for c in classes)
     if classes and abs(total - 1) > 1e-6:  # false when a weight is missing, which is reported already
         root.child("asset_classes").problem("weights_sum", f"market weights must sum to 1, they sum to {total:.6g}")
+
+
+def _check_prior(root: Cursor, found: AssumptionSet) -> None:
+    if root.problems or found.prior == PUBLISHED:
+        return
+    earned = zip(found.asset_classes, found.expected_returns.tolist(), strict=True)
+    beyond = [
+        f"{c.code} {value:.1%}"
+        for c, value in earned
+        if value != c.expected_return and not LOWEST_RETURN <= value <= HIGHEST_RETURN
+    ]
+    if beyond:
+        detail = f"gives returns that are not between -50 % and 100 %: {', '.join(beyond)}"
+        root.child("market_risk_aversion").problem("out_of_range", detail)
 
 
 def _correlation(root: Cursor, size: int, tolerance: float) -> tuple[Array, CorrelationRepair | None]:

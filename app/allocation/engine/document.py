@@ -33,7 +33,7 @@ class Cursor:
             self.problem("wrong_type", "must be an object")
             return False
         for key in required:
-            if key not in self.value:
+            if self.value.get(key) is None:
                 self.child(key).problem("missing", f"{key} is required")
         for key in self.value:
             if key not in required and key not in optional:

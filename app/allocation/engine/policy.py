@@ -16,6 +16,7 @@ from app.allocation.engine.assumptions import AssumptionSet
 from app.allocation.engine.correlation import Array, read_only
 from app.allocation.engine.document import Cursor
 from app.allocation.engine.problems import Problem
+from app.allocation.engine.upkeep import UNSTATED, Upkeep, parse_upkeep
 
 STAGES = ("prospect", "trial", "growth", "mature", "decline")
 RISK_CLASSES = ("C1", "C2", "C3", "C4", "C5")
@@ -64,7 +65,8 @@ class StageRule:
 @dataclass(frozen=True)
 class Policy:
     """All rules. Hashable. `volatility_ceilings` are those of C1 to C5 and also bound R1 to R5; `glide_path` holds
-    (age, cap on the growth share) with ages rising and caps falling, linear in between."""
+    (age, cap on the growth share) with ages rising and caps falling, linear in between. Alternatives are for customers of
+    `alternatives_minimum_class` (1 to 5) and above."""
 
     version: str
     volatility_at_zero: float
@@ -82,6 +84,8 @@ class Policy:
     withdrawal_step: float
     segments: tuple[SegmentRule, ...]
     stages: tuple[StageRule, ...]
+    alternatives_minimum_class: int = 1
+    upkeep: Upkeep = UNSTATED
 
     @cached_property
     def target_volatilities(self) -> Array:
@@ -143,7 +147,7 @@ def parse_policy(document: object) -> Policy:
             *("profile_warning_days", "glide_path", "cash_class", "alternatives", "alternatives_maximum", "bounds"),
             *("horizon_rules", "liquidity_rules", "segments", "stages"),
         ),
-        optional=("description", "withdrawal_step"),
+        optional=("description", "withdrawal_step", "alternatives_minimum_class", "upkeep"),
     )
     at_zero, ceilings = _risk_scale(root)
     policy = Policy(
@@ -163,6 +167,8 @@ def parse_policy(document: object) -> Policy:
         withdrawal_step=root.number("withdrawal_step", 0.001, 1, default=0.05),
         segments=_segments(root),
         stages=_stages(root),
+        alternatives_minimum_class=_risk_class(root, "alternatives_minimum_class"),
+        upkeep=parse_upkeep(root),
     )
     root.finish()
     return policy

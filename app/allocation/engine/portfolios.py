@@ -1,5 +1,6 @@
 """The portfolio for every whole score under one set of constraints, and the cache that keeps them."""
 
+import math
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -57,14 +58,16 @@ class FrontierCache:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def portfolios(self, policy: Policy, assumptions: AssumptionSet, constraints: Constraints) -> Portfolios:
-        key = (assumptions.identity, policy.volatility_at_zero, policy.volatility_ceilings, constraints)
+    def portfolios(
+        self, policy: Policy, assumptions: AssumptionSet, constraints: Constraints, reach: float = math.inf
+    ) -> Portfolios:
+        key = (assumptions.identity, policy.volatility_at_zero, policy.volatility_ceilings, constraints, reach)
         with self._lock:
             found = self._kept.get(key)
             if found is not None:
                 self._kept.move_to_end(key)
                 return found
-        made = build_portfolios(policy, assumptions, constraints)
+        made = build_portfolios(policy, assumptions, constraints, reach)
         with self._lock:
             self._kept[key] = made
             while len(self._kept) > self._size:
@@ -72,14 +75,17 @@ class FrontierCache:
         return made
 
 
-def build_portfolios(policy: Policy, assumptions: AssumptionSet, constraints: Constraints) -> Portfolios:
-    """The portfolios for all scores: on the exact frontier at the volatility that each score aims at, rounded, and
-    never above the ceiling of its class. A higher score never has a lower volatility, rounding included."""
+def build_portfolios(
+    policy: Policy, assumptions: AssumptionSet, constraints: Constraints, reach: float = math.inf
+) -> Portfolios:
+    """The portfolios for all scores: on the exact frontier at the volatility that each score aims at, but not above
+    `reach`, rounded, and never above the ceiling of its class. A higher score never has a lower volatility, rounding
+    included."""
     try:
         frontier = trace_frontier(assumptions.expected_returns, assumptions.covariance, constraints)
     except InfeasibleConstraints as error:
         return nothing(constraints, error.conflict)
-    units, volatility, suitable = _rounded(policy, frontier, constraints)
+    units, volatility, suitable = _rounded(policy, frontier, constraints, reach)
     highest = np.maximum.accumulate(np.where(suitable, volatility, -np.inf))
     reached = np.where(suitable & (volatility >= highest), np.arange(SCORES), -1)
     source = np.maximum.accumulate(reached)
@@ -97,14 +103,16 @@ def build_portfolios(policy: Policy, assumptions: AssumptionSet, constraints: Co
         volatility=volatility,
         annual_cost=weights @ assumptions.annual_costs,
         risk_level=np.where(suitable, policy.risk_levels(volatility), 0).astype(np.int8),
-        limit=_limits(policy, frontier, constraints, suitable),
+        limit=_limits(policy, frontier, constraints, suitable, reach),
     )
 
 
-def _rounded(policy: Policy, frontier: Frontier, constraints: Constraints) -> tuple[Units, Array, NDArray[np.bool_]]:
+def _rounded(
+    policy: Policy, frontier: Frontier, constraints: Constraints, reach: float
+) -> tuple[Units, Array, NDArray[np.bool_]]:
     """Units, their volatility and whether they obey everything, aiming lower where rounding went over a ceiling."""
     ceilings = policy.score_ceilings
-    aims = np.clip(policy.target_volatilities, frontier.volatility[0], frontier.volatility[-1])
+    aims = np.clip(policy.target_volatilities, frontier.volatility[0], _top(frontier, reach))
     units, fine = round_weights(frontier.at_volatility(aims), constraints)
     volatility = _volatility(units, frontier)
     for attempt in range(1, _ATTEMPTS):
@@ -117,6 +125,11 @@ def _rounded(policy: Policy, frontier: Frontier, constraints: Constraints) -> tu
     return units, volatility, fine & (volatility <= ceilings)
 
 
+def _top(frontier: Frontier, reach: float) -> float:
+    """The highest volatility to aim at."""
+    return max(float(frontier.volatility[0]), min(float(frontier.volatility[-1]), reach))
+
+
 def _volatility(units: Units, frontier: Frontier) -> Array:
     weights = units / UNITS
     variance: Array = ((weights @ frontier.covariance) * weights).sum(axis=1)
@@ -124,11 +137,11 @@ def _volatility(units: Units, frontier: Frontier) -> Array:
 
 
 def _limits(
-    policy: Policy, frontier: Frontier, constraints: Constraints, suitable: NDArray[np.bool_]
+    policy: Policy, frontier: Frontier, constraints: Constraints, suitable: NDArray[np.bool_], reach: float
 ) -> NDArray[np.int8]:
     limit = np.full(SCORES, NO_LIMIT, np.int8)
     limit[policy.target_volatilities < frontier.volatility[0] - _TIGHT] = Limit.LEAST_RISK
-    limit[policy.target_volatilities > frontier.volatility[-1] + _TIGHT] = _top_limit(policy, frontier, constraints)
+    limit[policy.target_volatilities > _top(frontier, reach) + _TIGHT] = _top_limit(policy, frontier, constraints)
     limit[~suitable] = Limit.CLASS_CEILING
     return limit
 

@@ -124,6 +124,9 @@ class _Rules:
         rule = self.policy.segments[self.signature.segment]
         if rule.alternatives_maximum <= 0:
             yield from self.classes("segment_no_alternatives", self.policy.alternatives)
+        elif not self.signature.alternatives:
+            lowest = RISK_CLASSES[self.policy.alternatives_minimum_class - 1]
+            yield from self.classes("class_no_alternatives", self.policy.alternatives, risk_class=lowest)
         if rule.minimum_cash > 0:
             yield Reason("segment_minimum_cash", {"cash": _percent(rule.minimum_cash)})
         if rule.minimum_liquid > 0:
@@ -133,7 +136,8 @@ class _Rules:
         if self.signature.stage < len(self.policy.stages):
             rule = self.policy.stages[self.signature.stage]
             segment = self.policy.segments[self.signature.segment]
-            gone = self.policy.alternatives if segment.alternatives_maximum <= 0 else ()
+            none = segment.alternatives_maximum <= 0 or not self.signature.alternatives
+            gone = self.policy.alternatives if none else ()
             terms = _texts()["terms"]
             name = terms.get(f"{rule.stage}_stage") or terms[rule.stage]
             yield from self.classes("stage_excluded", [c for c in rule.excluded if c not in gone], stage=name)

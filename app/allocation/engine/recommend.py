@@ -1,7 +1,8 @@
 """Recommendations for many customers at once: score, signature, portfolio. The same path for one as for a million."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TypeVar
 
@@ -19,6 +20,8 @@ from app.allocation.engine.profile import risk_scores
 from app.allocation.engine.rounding import UNITS
 from app.allocation.engine.signatures import Signature, constraints_of, signatures_of
 
+ROUNDED = 0.0005
+"""More than rounding to tenths of a percent can add to a volatility."""
 _T = TypeVar("_T", bound=np.generic)
 
 
@@ -90,7 +93,7 @@ def recommend(policy: Policy, assumptions: AssumptionSet, people: People, cache:
         raise InvalidDocument(missing)
     scores = risk_scores(policy, people)
     signatures, signature = signatures_of(policy, people, scores)
-    tables = [cache.portfolios(policy, assumptions, constraints_of(policy, assumptions, s)) for s in signatures]
+    tables = [_table(policy, assumptions, s, cache) for s in signatures]
     tables = tables or [nothing(unconstrained(assumptions.codes))]  # nobody at all: keeps the shapes
     row = signature * SCORES
     row += scores.score
@@ -115,6 +118,19 @@ def recommend(policy: Policy, assumptions: AssumptionSet, people: People, cache:
         signatures=tuple(signatures),
         portfolios=tuple(tables),
     )
+
+
+def _table(policy: Policy, assumptions: AssumptionSet, signature: Signature, cache: FrontierCache) -> Portfolios:
+    """The portfolios of a signature. Alternatives may reach a better return at less risk than there is without them; who
+    is not allowed them then takes no more risk than who is, or more tolerance would mean less risk."""
+    constraints = constraints_of(policy, assumptions, signature)
+    if signature.alternatives:
+        return cache.portfolios(policy, assumptions, constraints)
+    wider = cache.portfolios(
+        policy, assumptions, constraints_of(policy, assumptions, replace(signature, alternatives=1))
+    )
+    boldest = float(wider.volatility[-1])
+    return cache.portfolios(policy, assumptions, constraints, math.inf if math.isnan(boldest) else boldest - ROUNDED)
 
 
 def one_step(recommendations: Recommendations, rows: Sequence[int] | NDArray[np.intp], classes: int) -> Step:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from app.allocation.engine.assumptions import AssumptionSet
 from app.allocation.engine.constraints import Constraints, Group
 from app.allocation.engine.people import Floats, Kind, People, Restriction
-from app.allocation.engine.policy import STAGES, Policy
+from app.allocation.engine.policy import SCORES, STAGES, Policy, risk_class_of
 from app.allocation.engine.profile import RiskScores
 
 GROWTH_STEPS = 20  # the growth share is capped in steps of 5 points
@@ -25,7 +25,8 @@ class Signature:
 
     `segment` is a place in `policy.segments`; `stage` one in `policy.stages` or their number; `growth_steps` the growth
     cap in steps of 5 points, 20 for none; `horizon_rule` a place in `policy.horizon_rules` or their number;
-    `withdrawal_steps` the announced withdrawal in steps of the policy.
+    `withdrawal_steps` the announced withdrawal in steps of the policy; `alternatives` is 0 where the risk class is too low
+    for them.
     """
 
     segment: int
@@ -34,6 +35,7 @@ class Signature:
     horizon_rule: int
     withdrawal_steps: int
     restriction: Restriction
+    alternatives: int = 1
 
 
 def growth_steps(policy: Policy, age: Floats, kind: NDArray[np.signedinteger]) -> NDArray[np.int8]:
@@ -67,6 +69,7 @@ def signatures_of(policy: Policy, people: People, scores: RiskScores) -> tuple[l
         (horizon, len(named) + 1),
         (steps, math.ceil(1 / policy.withdrawal_step) + 1),
         (people.restriction, len(people.restrictions)),
+        (_alternatives(policy, segment, scores), 2),
     ]
     sizes = [size for _, size in parts]
     space = math.prod(sizes)
@@ -76,8 +79,15 @@ def signatures_of(policy: Policy, people: People, scores: RiskScores) -> tuple[l
         key += codes.astype(key.dtype, copy=False)
     distinct, places = _distinct(key, space)
     decoded: list[list[int]] = np.column_stack(np.unravel_index(distinct, sizes)).tolist()
-    signatures = [Signature(a, b, c, d, e, people.restrictions[last]) for a, b, c, d, e, last in decoded]
+    signatures = [Signature(a, b, c, d, e, people.restrictions[f], last) for a, b, c, d, e, f, last in decoded]
     return signatures, places
+
+
+def _alternatives(policy: Policy, segment: NDArray[np.int32], scores: RiskScores) -> NDArray[np.int8]:
+    """1 where the risk class is high enough for alternatives, or the segment has none anyway."""
+    classes = risk_class_of(np.arange(SCORES))[scores.score]
+    none = np.array([rule.alternatives_maximum <= 0 for rule in policy.segments])
+    return (none[segment] | (classes >= policy.alternatives_minimum_class)).astype(np.int8)
 
 
 def _distinct(key: NDArray[Any], space: int) -> tuple[NDArray[Any], NDArray[np.int32]]:
@@ -108,7 +118,7 @@ def constraints_of(policy: Policy, assumptions: AssumptionSet, signature: Signat
     for code in _excluded(policy, codes, signature):
         upper[code] = 0.0
         lower[code] = 0.0
-    alternatives = min(policy.alternatives_maximum, segment.alternatives_maximum)
+    alternatives = min(policy.alternatives_maximum, segment.alternatives_maximum) * signature.alternatives
     if alternatives <= 0:
         upper |= {code: 0.0 for code in policy.alternatives if code in upper}
         lower |= {code: 0.0 for code in policy.alternatives if code in lower}

@@ -211,7 +211,7 @@ class PolicyDifference(BaseModel):
     texts: list[PolicyFieldChange] = Field(description="Name and description")
 
 
-class FactRead(BaseModel):
+class FactDefinition(BaseModel):
     """A fact that rules may read."""
 
     name: str
@@ -227,4 +227,4 @@ class FactRead(BaseModel):
 class FactList(BaseModel):
     """Every fact."""
 
-    items: list[FactRead]
+    items: list[FactDefinition]

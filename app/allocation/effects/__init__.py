@@ -1,0 +1,1 @@
+"""What versions mean before they are in force: model portfolios before and after, and frontiers to plot."""

@@ -1,0 +1,1 @@
+"""The review of everybody: found without locks, decided again under them."""

@@ -1,0 +1,1 @@
+"""What customers hold: told by the institution, measured against their portfolio, led back to it."""

@@ -1,0 +1,1 @@
+"""What a portfolio may grow to, and how likely a goal is."""

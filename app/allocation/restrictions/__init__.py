@@ -1,0 +1,1 @@
+"""What limits a customer's portfolio beside the risk profile."""

@@ -1,0 +1,1 @@
+"""Reasons for somebody to look at a customer's portfolio."""
