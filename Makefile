@@ -39,7 +39,7 @@ coverage: .venv/.dev ## all tests in one process, and which lines of app/ they n
 	@$(BIN)/coverage run -m pytest -q -n 0 $(ARGS)
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 
-bench: .venv/.dev ## the promises of speed, as a table and in benchmarks/latest.json; ARGS="NAME ..." runs some
+bench: .venv/.bench ## the promises of speed, as a table and in benchmarks/latest.json; ARGS="NAME ..." runs some
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 fmt: .venv/.dev ## format the code and mend what can be mended
@@ -56,6 +56,7 @@ lock: .venv/.dev ## resolve the dependencies anew; ARGS="--upgrade" takes the ne
 	@$(LOCK) $(ARGS) --group dev pyproject.toml --output-file requirements-dev.lock
 	@$(LOCK) --constraint requirements-dev.lock pyproject.toml --output-file requirements.lock
 	@$(LOCK) --constraint requirements-dev.lock --group build --output-file requirements-build.lock
+	@$(LOCK) $(ARGS) --constraint requirements-dev.lock --group bench --output-file requirements-bench.lock
 
 clean: ## remove .venv and all caches; databases and other data stay
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist
@@ -84,3 +85,8 @@ clean: ## remove .venv and all caches; databases and other data stay
 	@$(PIP) --require-hashes --only-binary :all: -r requirements-dev.lock
 	@$(PIP) --no-deps --no-build-isolation --no-index --editable .
 	@touch $@ .venv/.run
+
+.venv/.bench: requirements-bench.lock .venv/.dev
+	@echo "Installing the locked libraries that benchmarks compare with; the next time skips this."
+	@$(PIP) --require-hashes --only-binary :all: -r requirements-bench.lock
+	@touch $@

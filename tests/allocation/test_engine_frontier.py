@@ -1,37 +1,17 @@
 """The efficient frontier: hand-computed cases, and the laws that any frontier obeys."""
 
-import daqp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.allocation.engine.constraints import Constraints, Group, InfeasibleConstraints, unconstrained
+from app.allocation.engine.constraints import Constraints, Group, unconstrained
 from app.allocation.engine.frontier import trace_frontier
 from tests.allocation.engine_cases import random_problem
+from tests.allocation.oracle_problems import solver_optimum, utility
 
 seeds = st.integers(0, 10**6)
 sizes = st.one_of(st.integers(2, 12), st.integers(13, 40))
-
-
-def solve(mean, covariance, constraints, risk_aversion):
-    """The solver on the problem as it is written: maximise mu'w - lambda/2 w'Sw."""
-    size = len(mean)
-    minimum, maximum = constraints.group_limits()
-    rows = np.vstack([np.ones(size), constraints.matrix])
-    high = np.r_[constraints.upper, 1.0, maximum]
-    low = np.r_[constraints.lower, 1.0, minimum]
-    scale = risk_aversion * np.diag(covariance).mean()
-    for tolerance in (1e-9, 1e-7, 1e-6):
-        settings = {"primal_tol": tolerance, "dual_tol": tolerance}
-        weights, _, flag, _ = daqp.solve(risk_aversion * covariance / scale, -mean / scale, rows, high, low, **settings)
-        if flag == 1:
-            return weights
-    raise AssertionError(f"the solver stopped with flag {flag}")
-
-
-def utility(mean, covariance, risk_aversion, weights):
-    return mean @ weights - risk_aversion / 2 * weights @ covariance @ weights
 
 
 def test_two_uncorrelated_classes_give_the_frontier_computed_by_hand():
@@ -64,24 +44,6 @@ def test_equal_expected_returns_leave_only_the_least_variance():
     np.testing.assert_allclose(frontier.weights, [[4 / 7, 2 / 7, 1 / 7]], atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("constraints", "conflict"),
-    [
-        (Constraints(("a", "b"), (0, 0), (0.3, 0.5)), {"a.maximum", "b.maximum"}),
-        (Constraints(("a", "b"), (0.6, 0.6), (1, 1)), {"a.minimum", "b.minimum"}),
-        (Constraints(("a", "b"), (0.5, 0), (0.2, 1)), {"a.minimum", "a.maximum"}),
-        (Constraints(("a", "b"), (0, 0), (0, 1), (Group("liquid", (0,), 0.4),)), {"a.maximum", "liquid.minimum"}),
-        (Constraints(("a", "b", "c"), (0, 0, 0.2), (1, 1, 1), (Group("g", (0, 1), 0.9),)), {"c.minimum", "g.minimum"}),
-        (Constraints(("a", "b"), (0, 0), (1, 1), (Group("none", (), 0.1),)), {"none.minimum"}),
-    ],
-)
-def test_constraints_that_cannot_hold_together_are_named_and_no_others(constraints, conflict):
-    size = len(constraints.codes)
-    with pytest.raises(InfeasibleConstraints) as error:
-        trace_frontier(np.linspace(0.02, 0.05, size), np.eye(size) * 0.01, constraints)
-    assert set(error.value.conflict) == conflict
-
-
 def test_wrong_shapes_and_numbers_are_refused():
     free = unconstrained(("a", "b"))
     with pytest.raises(ValueError, match="shapes"):
@@ -104,7 +66,7 @@ def test_every_optimum_equals_the_solvers(seed, size):
     finite = frontier.risk_aversion[1:]
     asked = np.r_[finite, np.sqrt(finite[:-1] * finite[1:]), 0.5, 3.0, 40.0]
     for risk_aversion, weights in zip(asked, frontier.at_risk_aversion(asked), strict=True):
-        np.testing.assert_allclose(weights, solve(mean, covariance, constraints, risk_aversion), atol=1e-6)
+        np.testing.assert_allclose(weights, solver_optimum(mean, covariance, constraints, risk_aversion), atol=1e-6)
 
 
 @settings(max_examples=120, deadline=None)
@@ -135,11 +97,11 @@ def test_the_ends_are_the_least_variance_and_the_best_return(seed, size, rank):
     # The solver wants a little more on the diagonal than a singular covariance has.
     ridge = 1e-5 * np.diag(covariance).mean()
     regular = covariance + ridge * np.eye(size)
-    safest = solve(0 * mean, regular, constraints, 1.0)
+    safest = solver_optimum(0 * mean, regular, constraints, 1.0)
     assert frontier.volatility[0] ** 2 <= safest @ regular @ safest + 1e-9
-    boldest = solve(mean, np.eye(size), constraints, 1e-6)
+    boldest = solver_optimum(mean, np.eye(size), constraints, 1e-6)
     assert frontier.expected_return[-1] >= mean @ boldest - 1e-6
     for risk_aversion in (0.3, 5.0, 60.0):
         ours = frontier.at_risk_aversion([risk_aversion])[0]
-        best = utility(mean, covariance, risk_aversion, solve(mean, regular, constraints, risk_aversion))
+        best = utility(mean, covariance, risk_aversion, solver_optimum(mean, regular, constraints, risk_aversion))
         assert utility(mean, covariance, risk_aversion, ours) >= best - 1e-7 - risk_aversion * ridge

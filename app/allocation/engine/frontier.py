@@ -16,6 +16,7 @@ from app.allocation.engine.correlation import Array, read_only
 from app.allocation.engine.quadratic import PRIMAL_TOLERANCE, QuadraticProgram
 
 _GAP = 1e-11  # an untraced stretch of t shorter than this (relative) cannot move a weight visibly
+_BLUR = 1e-6  # so near to a corner (relative) rounding may hide what binds; a straight line is as good there
 _FARTHEST = 1e6  # beyond, in scaled units, at most a millionth of the spread of returns is left to gain
 _MOST_SOLVES = 2_000
 # For a singular covariance; the next one if the solver stumbles. Regular covariances never meet it.
@@ -118,18 +119,20 @@ def _corners(program: QuadraticProgram) -> list[tuple[float, Array]]:
             continue
         t = _inside(start, end)
         weights, multipliers = program.solve(t)
-        segment = program.segment(multipliers)
-        slack = 1e-9 * (1 + t)
-        if segment is None or not segment.start - slack <= t <= segment.end + slack:
-            # A corner was hit exactly, where the binding constraints do not tell the lines apart.
-            found.append((t, program.full(weights)))
+        segment = program.segment(t, multipliers)
+        if segment is None:
+            # A corner was hit, where the binding constraints do not tell the lines apart.
+            point = program.full(weights)
+            if t <= _FARTHEST and not program.constraints.violated(point).any():
+                found.append((t, point))
+            if end - start <= _BLUR * (1 + start):
+                continue
             first, last = t, t
         else:
             first, last = max(segment.start, start), min(segment.end, end)
-            found.append((first, segment.at(first)))
-            if last <= _FARTHEST:
-                found.append((last, segment.at(last)))
-        gaps += [(start, min(first, end)), (max(last, start), end)]
+            ends = {first, min(last, _FARTHEST)} if first <= _FARTHEST else set()
+            found += [(t, segment.at(t)) for t in ends]
+        gaps += [(start, first), (last, end)]
     raise ArithmeticError("the frontier did not close")
 
 
@@ -153,6 +156,8 @@ def _merge(program: QuadraticProgram, found: list[tuple[float, Array]]) -> list[
         if len(corners) > 1 and _on_line(corners[-2], corners[-1], (t, weights)):
             corners.pop()
         corners.append((t, weights))
+    while len(corners) > 1 and np.abs(corners[-1][1] - corners[-2][1]).max() <= 1e-9:
+        corners.pop()  # it stays there anyway
     return corners
 
 

@@ -15,11 +15,13 @@ from app.allocation.engine.constraints import Constraints, InfeasibleConstraints
 from app.allocation.engine.correlation import Array
 
 PRIMAL_TOLERANCE = 1e-9  # of a weight
+_TIED = 1e-11  # of the greatest expected return: two that differ by less were meant to be equal
 _FLAT = 1e-11  # a coefficient of t below this is rounding
 _EQUALITY = 5  # daqp's code for a constraint that always holds with equality
-# With a nearly singular H, or limits that leave a single point, the tightest is out of reach and may even be taken for a
-# conflict. The closed form is exact for any binding set it confirms, whatever the tolerance that found it.
-_TOLERANCES = (1e-11, 1e-9, 1e-7)
+# Tolerance and weight of proximal steps. With a nearly singular H, or limits that leave a single point, the tightest
+# tolerance is out of reach and may even be taken for a conflict; proximal steps are slower, but get through. The closed
+# form is exact for any binding set it confirms, whatever the attempt that found it.
+_ATTEMPTS = ((1e-11, 0.0), (1e-9, 0.0), (1e-9, 1.0), (1e-9, 1e-3), (1e-7, 0.0), (1e-7, 1.0))
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,10 @@ class QuadraticProgram:
 
     def __init__(self, mean: Array, covariance: Array, constraints: Constraints, ridge: float) -> None:
         self.constraints = constraints
-        self.lower, self.upper = np.array(constraints.lower), np.array(constraints.upper)
-        if np.any(self.lower > self.upper):
+        mean = _tied(mean)
+        if np.any(np.array(constraints.lower) > np.array(constraints.upper)):
             raise InfeasibleConstraints(conflict_of(constraints))
+        self.lower, self.upper = _pinned(constraints)
         self.open: NDArray[np.bool_] = self.upper - self.lower > PRIMAL_TOLERANCE
         fixed = np.where(self.open, 0.0, self.lower)
         scale = float(np.diag(covariance).mean()) or 1.0
@@ -71,8 +74,9 @@ class QuadraticProgram:
         empty = ~rows.any(axis=1)
         if np.any(low > high) or np.any(empty & ((low > PRIMAL_TOLERANCE) | (high < -PRIMAL_TOLERANCE))):
             raise InfeasibleConstraints(conflict_of(self.constraints))
-        self.A, low, high = np.ascontiguousarray(rows[~empty]), low[~empty], high[~empty]
-        equal = _independent(self.A, high - low <= PRIMAL_TOLERANCE)
+        rows, low, high = rows[~empty], low[~empty], high[~empty]
+        kept, equal = _independent(rows, high - low <= PRIMAL_TOLERANCE, high)
+        self.A, low, high = np.ascontiguousarray(rows[kept]), low[kept], high[kept]
         self.low = np.r_[self.lower[self.open], low]
         self.high = np.r_[self.upper[self.open], np.where(equal, low, high)]
         self.sense = np.zeros(len(self.low), dtype=np.int32)
@@ -104,16 +108,16 @@ class QuadraticProgram:
         if not len(self.H):
             return np.zeros(0), np.zeros(0)
         f = self.c - t * self.m
-        for tolerance in _TOLERANCES:
-            settings = {"primal_tol": tolerance, "dual_tol": tolerance, "eps_prox": 0.0}
+        for tolerance, proximal in _ATTEMPTS:
+            settings = {"primal_tol": tolerance, "dual_tol": tolerance, "eps_prox": proximal}
             w, _, flag, info = daqp.solve(self.H, f, self.A, self.high, self.low, self.sense, **settings)
             if flag == 1:
                 return w, info["lam"]
         raise ArithmeticError(f"the quadratic programme stopped with flag {flag}")
 
-    def segment(self, multipliers: Array) -> Segment | None:
-        """The stretch of t on which the constraints with a multiplier are exactly those that bind, in closed form from
-        the Karush-Kuhn-Tucker conditions; None if they do not determine the optimum."""
+    def segment(self, t: float, multipliers: Array) -> Segment | None:
+        """The stretch around t on which the constraints with a multiplier are exactly those that bind, in closed form
+        from the Karush-Kuhn-Tucker conditions; None if they do not determine the optimum at t."""
         n = len(self.H)
         at_bound = multipliers[:n] != 0
         free = ~at_bound
@@ -140,14 +144,18 @@ class QuadraticProgram:
         line = np.zeros((n, 2))
         line[:, 0] = held
         line[free] = solution[:inner]
-        conditions = self._conditions(line, multipliers, at_bound, active, solution[inner:])
-        span = _interval(conditions)
-        return span and Segment(*span, self.full(line[:, 0]), _spread(line[:, 1], self.open))
+        conditions, signs = self._conditions(line, multipliers, at_bound, active, solution[inner:])
+        here = conditions[:, 0] + t * conditions[:, 1]
+        here[:signs] /= 1 + t
+        if here.min(initial=0.0) < -PRIMAL_TOLERANCE:
+            return None
+        return Segment(*_interval(conditions, t), self.full(line[:, 0]), _spread(line[:, 1], self.open))
 
     def _conditions(
         self, line: Array, multipliers: Array, at_bound: NDArray[np.bool_], active: NDArray[np.bool_], dual: Array
-    ) -> Array:
-        """(conditions, 2): a + t b >= 0 for every multiplier's sign and every constraint that does not bind."""
+    ) -> tuple[Array, int]:
+        """(conditions, 2): a + t b >= 0 for every multiplier's sign, how many these are, and for every constraint that
+        does not bind."""
         n = len(self.H)
         gradient = self.H @ line + np.column_stack([self.c, -self.m]) + self.A[active].T @ dual
         sign = np.sign(multipliers)
@@ -155,7 +163,7 @@ class QuadraticProgram:
         values = self.A[loose] @ line
         bounded = ~self.equal[active]
         constant = np.array([1.0, 0.0])
-        return np.vstack(
+        conditions = np.vstack(
             [
                 -sign[:n][at_bound, None] * gradient[at_bound],
                 sign[n:][active][bounded, None] * dual[bounded],
@@ -165,6 +173,17 @@ class QuadraticProgram:
                 self.high[n:][loose, None] * constant - values,
             ]
         )
+        return conditions, int(at_bound.sum() + bounded.sum())
+
+
+def _tied(mean: Array) -> Array:
+    """The same with those entries made equal that differ by rounding alone, each group to its lowest."""
+    order = np.argsort(mean, kind="stable")
+    rising = mean[order]
+    apart = np.append(True, np.diff(rising) > _TIED * np.abs(mean).max(initial=0.0))
+    tied = np.empty_like(mean)
+    tied[order] = rising[apart][np.cumsum(apart) - 1]
+    return tied
 
 
 def _spread(values: Array, where: NDArray[np.bool_]) -> Array:
@@ -173,26 +192,43 @@ def _spread(values: Array, where: NDArray[np.bool_]) -> Array:
     return out
 
 
-def _interval(conditions: Array) -> tuple[float, float] | None:
-    """The t >= 0 at which all a + t b >= 0."""
+def _interval(conditions: Array, t: float) -> tuple[float, float]:
+    """The stretch of t >= 0 around this one on which all a + t b >= 0; what fails here by rounding counts as met."""
     a, b = conditions[:, 0], conditions[:, 1]
-    if np.any((np.abs(b) <= _FLAT) & (a < -PRIMAL_TOLERANCE)):
-        return None
     rising, falling = b > _FLAT, b < -_FLAT
     start = float((-a[rising] / b[rising]).max(initial=0.0))
     end = float((-a[falling] / b[falling]).min(initial=np.inf))
-    return (start, end) if start <= end else None
+    return min(start, t), max(end, t)
 
 
-def _independent(rows: Array, equal: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Those of the equal rows that do not follow from the others before them; the rest stay as inequalities."""
+def _pinned(constraints: Constraints) -> tuple[Array, Array]:
+    """Lower and upper bounds, equal where the budget or a group leaves its members no choice: all of them at their
+    maxima to reach it, or at their minima to stay below it."""
+    lower, upper = np.array(constraints.lower), np.array(constraints.upper)
+    minimum, maximum = constraints.group_limits()
+    rows = np.vstack([np.ones(len(lower)), constraints.matrix])
+    for _ in rows:  # what one row pins may leave another without a choice
+        short = rows @ upper <= np.r_[1.0, minimum] + PRIMAL_TOLERANCE
+        lower = np.where(rows[short].any(axis=0), upper, lower)
+        over = rows @ lower >= np.r_[1.0, maximum] - PRIMAL_TOLERANCE
+        upper = np.where(rows[over].any(axis=0), lower, upper)
+    return lower, upper
+
+
+def _independent(rows: Array, equal: NDArray[np.bool_], values: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which rows to keep, and which of these hold with equality: equal rows that follow from those before them say
+    nothing new and are left out; those that contradict them stay as they are."""
     chosen: list[int] = []
+    kept = np.ones(len(rows), dtype=np.bool_)
     for index in np.flatnonzero(equal).tolist():
-        if np.linalg.matrix_rank(rows[[*chosen, index]]) > len(chosen):
+        share, *_ = np.linalg.lstsq(rows[chosen].T, rows[index])
+        if np.abs(share @ rows[chosen] - rows[index]).max() > PRIMAL_TOLERANCE:
             chosen.append(index)
-    kept = np.zeros(len(rows), dtype=np.bool_)
-    kept[chosen] = True
-    return kept
+        else:
+            kept[index] = abs(share @ values[chosen] - values[index]) > PRIMAL_TOLERANCE
+    exact = np.zeros(len(rows), dtype=np.bool_)
+    exact[chosen] = True
+    return kept, exact[kept]
 
 
 def conflict_of(constraints: Constraints) -> tuple[str, ...]:
