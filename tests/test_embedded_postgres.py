@@ -124,7 +124,7 @@ async def test_rows_survive_a_restart_at_the_same_address(place):
 async def test_a_killed_postmaster_is_replaced_when_its_last_busy_process_has_ended(data):
     server = start(data)
     await ask(server.url(), *KEEP_A_ROW)
-    loop = "WHILE clock_timestamp() < now() + interval '1 second' LOOP END LOOP"
+    loop = "WHILE clock_timestamp() < now() + interval '4 seconds' LOOP END LOOP"
     busy = asyncio.create_task(ask(server.url(), f"DO $$BEGIN {loop}; END$$"))
     await asyncio.sleep(0.2)
     os.kill(server.pid, signal.SIGKILL)
