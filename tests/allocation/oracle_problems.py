@@ -125,10 +125,10 @@ def utility(mean, covariance, risk_aversion, weights):
 
 
 def assert_best(mean, covariance, constraints, risk_aversion, weights):
-    """Nothing is left to gain in mu'w - lambda/2 w'Sw, but for a millionth of its scale. The value is concave: it can
+    """Nothing is left to gain in mu'w - lambda/2 w'Sw, but for 1e-5 of its scale. The value is concave: it can
     rise by no more than its slope promises in the best direction, so no solver of quadratic problems has to be believed."""
     variance = np.diag(covariance).mean()
     slope, scale = mean - risk_aversion * covariance @ weights, np.ptp(mean) + risk_aversion * variance
     slope -= slope.mean()  # weights sum to one, but for the tolerance of a solver
     gain = slope @ (best_in_direction(slope, constraints) - weights)
-    assert gain <= 1e-6 * scale + 1e-12, risk_aversion
+    assert gain <= 1e-5 * scale + 1e-12, risk_aversion

@@ -17,10 +17,10 @@ from app.allocation.engine.quadratic import PRIMAL_TOLERANCE, QuadraticProgram
 
 _GAP = 1e-11  # an untraced stretch of t shorter than this (relative) cannot move a weight visibly
 _BLUR = 1e-6  # so near to a corner (relative) rounding may hide what binds; a straight line is as good there
-_FARTHEST = 1e6  # beyond, in scaled units, at most a millionth of the spread of returns is left to gain
 _MOST_SOLVES = 2_000
-# For a singular covariance; the next one if the solver stumbles. Regular covariances never meet it.
-_RIDGES = (1e-7, 1e-6, 1e-5, 1e-4)
+# What is added to a singular covariance, and the farthest t in scaled units: beyond it, at most one part in so many of the
+# spread of returns is left to gain. The next one if the solver stumbles, which regular problems never meet.
+_ATTEMPTS = ((1e-7, 1e6), (1e-6, 1e6), (1e-7, 1e4), (1e-6, 1e4), (1e-5, 1e6), (1e-4, 1e6), (1e-4, 1e4))
 _CERTIFICATE = 1e-8  # scaled objective, relative
 
 
@@ -87,15 +87,7 @@ def trace_frontier(expected_returns: Array, covariance: Array, constraints: Cons
         raise ValueError(f"expected_returns and covariance must have shapes ({size},) and ({size}, {size})")
     if not (np.isfinite(mean).all() and np.isfinite(matrix).all()):
         raise ValueError("expected_returns and covariance must be finite")
-    for ridge in _RIDGES:
-        program = QuadraticProgram(mean, matrix, constraints, ridge)
-        try:
-            corners = _corners(program)
-            _certify(program, corners)
-            break
-        except ArithmeticError:
-            if ridge == _RIDGES[-1]:
-                raise
+    program, corners = _traced(mean, matrix, constraints)
     weights = np.array([w for _, w in corners])
     volatility = np.sqrt(np.maximum(((weights @ matrix) * weights).sum(axis=1), 0.0))
     return Frontier(
@@ -107,15 +99,32 @@ def trace_frontier(expected_returns: Array, covariance: Array, constraints: Cons
     )
 
 
-def _corners(program: QuadraticProgram) -> list[tuple[float, Array]]:
-    """(t, portfolio) of every corner, t rising from 0."""
+def _traced(
+    mean: Array, covariance: Array, constraints: Constraints
+) -> tuple[QuadraticProgram, list[tuple[float, Array]]]:
+    """The problem that could be traced, and its certified corners."""
+    stopped: ArithmeticError | None = None
+    for ridge, farthest in _ATTEMPTS:
+        program = QuadraticProgram(mean, covariance, constraints, ridge)
+        try:
+            corners = _corners(program, farthest)
+            _certify(program, corners)
+        except ArithmeticError as error:
+            stopped = error
+        else:
+            return program, corners
+    raise ArithmeticError("the frontier could not be traced") from stopped
+
+
+def _corners(program: QuadraticProgram, farthest: float) -> list[tuple[float, Array]]:
+    """(t, portfolio) of every corner, t rising from 0 to `farthest` at most."""
     found: list[tuple[float, Array]] = []
     gaps = [(0.0, np.inf)]
     for _ in range(_MOST_SOLVES):
         if not gaps:
             return _merge(program, found)
         start, end = gaps.pop()
-        if end - start <= _GAP * (1 + start) or start > _FARTHEST:
+        if end - start <= _GAP * (1 + start) or start > farthest:
             continue
         t = _inside(start, end)
         weights, multipliers = program.solve(t)
@@ -123,14 +132,14 @@ def _corners(program: QuadraticProgram) -> list[tuple[float, Array]]:
         if segment is None:
             # A corner was hit, where the binding constraints do not tell the lines apart.
             point = program.full(weights)
-            if t <= _FARTHEST and not program.constraints.violated(point).any():
+            if t <= farthest and not program.constraints.violated(point).any():
                 found.append((t, point))
             if end - start <= _BLUR * (1 + start):
                 continue
             first, last = t, t
         else:
             first, last = max(segment.start, start), min(segment.end, end)
-            ends = {first, min(last, _FARTHEST)} if first <= _FARTHEST else set()
+            ends = {first, min(last, farthest)} if first <= farthest else set()
             found += [(t, segment.at(t)) for t in ends]
         gaps += [(start, first), (last, end)]
     raise ArithmeticError("the frontier did not close")
