@@ -185,3 +185,9 @@ def test_versions_agree_between_the_lock_files():
     everything = pins["requirements-dev.lock"]
     for name in ("requirements.lock", "requirements-build.lock"):
         assert {package: versions for package, versions in pins[name].items() if everything[package] != versions} == {}
+    # What benchmarks add shares packages with the rest, for fewer platforms.
+    plain = {package: {pin.split(";")[0].strip() for pin in found} for package, found in everything.items()}
+    added = pins["requirements-bench.lock"]
+    other = {p for p, found in added.items() if not {pin.split(";")[0].strip() for pin in found} <= plain.get(p, set())}
+    assert other & set(everything) == set()
+    assert other

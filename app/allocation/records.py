@@ -1,7 +1,7 @@
 """From the engine's arrays to what is kept of a recommendation: keys to compare by, and the record that defends it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,7 @@ from app.allocation.versions.store import Versions
 
 NO_PORTFOLIO = "none"
 _INPUT_FIELDS = tuple(f.name for f in fields(Inputs))
+_VERSION_FIELDS = tuple(f.name for f in fields(Versions))
 
 _BASES = tuple(basis.name.lower() for basis in Basis)
 _STATUSES = tuple(status.name.lower() for status in Status)
@@ -162,7 +163,7 @@ def records_of(
     reasons = reasons_for(computed.policy, computed.assumptions, computed.people, computed.result, rows)
     one_of_each, place_of = alike(computed.result, rows)
     same = _of_portfolios(computed, one_of_each)
-    shared = {"profile_warning_days": computed.policy.profile_warning_days, "versions": asdict(versions)}
+    shared = {"profile_warning_days": computed.policy.profile_warning_days, "versions": {name: getattr(versions, name) for name in _VERSION_FIELDS}}
     return [
         {
             "computed_at": now.isoformat(),

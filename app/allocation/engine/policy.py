@@ -5,7 +5,7 @@ Every part tightens: the rules that apply to one customer are all obeyed togethe
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from types import MappingProxyType
 
@@ -86,6 +86,14 @@ class Policy:
     stages: tuple[StageRule, ...]
     alternatives_minimum_class: int = 1
     upkeep: Upkeep = UNSTATED
+
+    @cached_property
+    def _fingerprint(self) -> int:
+        return hash(tuple(getattr(self, f.name) for f in fields(self)))
+
+    def __hash__(self) -> int:
+        """Computed once: a policy is part of the key of every cached set of constraints."""
+        return self._fingerprint
 
     @cached_property
     def target_volatilities(self) -> Array:
