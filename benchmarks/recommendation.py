@@ -24,7 +24,8 @@ from benchmarks import Result
 from benchmarks.scene import fresh_database
 from benchmarks.serving import CONCURRENCY, SECRET, Ask, compare
 
-MOST = 3.0
+MOST = {"read a recommendation": 3.0, "compute a recommendation": 4.0}
+"""What a customer is shown is stored; computing one for somebody described takes the engine as well."""
 _CONSTANT: dict[str, Any] = {"weights": [], "text": "x" * 5_000}
 _PERSON = {"age": 45, "profile": {"tolerance": 60.0, "capacity": 70.0, "horizon_years": 12.0}}
 
@@ -69,7 +70,7 @@ async def _measure() -> list[Result]:
         stored = [Ask(f"/v1/customers/{customer_id}/recommendation") for customer_id in ids]
         computed = [Ask("/v1/allocation/preview", {**_PERSON, "age": 25 + i % 60}) for i in range(500)]
         results: list[Result] = []
-        for name, asks in (("read a recommendation", stored), ("compute a recommendation", computed)):
+        for (name, most), asks in zip(MOST.items(), (stored, computed), strict=True):
             found = await compare(
                 "benchmarks.recommendation:constant", "benchmarks.recommendation:ours", url, asks, key
             )
@@ -77,8 +78,8 @@ async def _measure() -> list[Result]:
                 {
                     "name": name,
                     "ratio": found.ratio,
-                    "promise": f"at most {MOST:g}",
-                    "holds": found.ratio <= MOST,
+                    "promise": f"at most {most:g}",
+                    "holds": found.ratio <= most,
                     "detail": found.detail,
                 }
             )
