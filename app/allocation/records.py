@@ -163,7 +163,10 @@ def records_of(
     reasons = reasons_for(computed.policy, computed.assumptions, computed.people, computed.result, rows)
     one_of_each, place_of = alike(computed.result, rows)
     same = _of_portfolios(computed, one_of_each)
-    shared = {"profile_warning_days": computed.policy.profile_warning_days, "versions": {name: getattr(versions, name) for name in _VERSION_FIELDS}}
+    shared = {
+        "profile_warning_days": computed.policy.profile_warning_days,
+        "versions": {name: getattr(versions, name) for name in _VERSION_FIELDS},
+    }
     return [
         {
             "computed_at": now.isoformat(),
